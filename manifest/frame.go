@@ -1,0 +1,67 @@
+package manifest
+
+import (
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxPageBytes bounds a decoded page: MaxPage entries, each with the longest key, target, ETag
+// and version, fit.
+const maxPageBytes = 32 << 20
+
+// One encoder and one decoder serve all goroutines; they are made when first needed, since
+// each holds some megabytes of tables.
+var (
+	encoder = sync.OnceValue(func() *zstd.Encoder {
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
+		if err != nil {
+			panic("manifest: zstd encoder: " + err.Error()) // options are constant
+		}
+		return e
+	})
+	decoder = sync.OnceValue(func() *zstd.Decoder {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPageBytes))
+		if err != nil {
+			panic("manifest: zstd decoder: " + err.Error())
+		}
+		return d
+	})
+)
+
+// AppendFrame appends a page to dst as the frame in which it is stored, and returns where it
+// lies in dst. Children that lie in the zero pack are stored as lying in the same object as
+// the page.
+func AppendFrame(dst []byte, p *Page) ([]byte, Location) {
+	off := len(dst)
+	dst = encoder().EncodeAll(p.encode(), dst)
+	return dst, Location{Off: uint64(off), Len: uint32(len(dst) - off), Tag: TagOf(dst[off:])}
+}
+
+// DecodeFrame is the inverse of [AppendFrame] for a page known by ref: the frame must hash to
+// ref's tag and the page to its ident. Children stored in the same object get ref's pack.
+func DecodeFrame(frame []byte, ref Ref) (*Page, error) {
+	if uint64(len(frame)) != uint64(ref.At.Len) || TagOf(frame) != ref.At.Tag {
+		return nil, corrupt("page at %q does not match its tag", ref.First)
+	}
+	b, err := decoder().DecodeAll(frame, nil)
+	if err != nil {
+		return nil, corrupt("page at %q: %v", ref.First, err)
+	}
+	p, err := decodePage(b)
+	if err != nil {
+		return nil, err
+	}
+	got := p.Ref()
+	got.At = ref.At
+	if got != ref {
+		return nil, corrupt("page at %q is not the one its parent names", ref.First)
+	}
+	for i := range p.Children {
+		if p.Children[i].At.Pack == (PackName{}) {
+			p.Children[i].At.Pack = ref.At.Pack
+		}
+	}
+	return p, nil
+}
