@@ -1,0 +1,202 @@
+// Package catalog keeps the committed manifest of one mirrored prefix in its bucket: it reads
+// the root and pages, and publishes a new root in one instant, if nobody else did.
+//
+// # Where it is
+//
+// The root object is "manifest" below the reserved prefix, packs lie beside it as "p/…". What
+// the bytes mean is specified in package manifest.
+//
+// # What a commit promises
+//
+// [Catalog.Commit] makes a new root of the present one and a list of changes, and stores it
+// with one conditional put: that put is the commit, and before it nothing has changed for
+// anybody. When the root has moved meanwhile, the changes are made to the new one instead: keys
+// that nobody else touched are taken over, and a key that somebody else changed too is a
+// [Conflict], settled by looking at what the bucket really holds. Nobody's entry is lost. When
+// the answer to the put is lost, the root is read again, and recognised as ours by its random
+// head.
+//
+// # Intents
+//
+// A run that is about to write objects says so first, in the root: an intent names the keys.
+// So the one request that reads the root also tells of every run that did not finish; to find
+// that out takes no listing, and no second request. The commit that makes the entries of a run
+// true removes its intent, by the same put.
+//
+// # What it does not do
+//
+// It knows nothing of files and writes no data object. A Catalog belongs to one goroutine; the
+// trees it hands out may be read by others.
+package catalog
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+)
+
+// Names below the reserved prefix.
+const (
+	rootName = manifest.Reserved + "manifest"
+	packs    = manifest.Reserved + "p/"
+	probes   = manifest.Reserved + "probe/"
+)
+
+// Lease is how long an intent of another writer is respected after it was last written.
+const Lease = 15 * time.Minute
+
+// ErrMoved says that the manifest was replaced by another while it was being read. The run has
+// to begin anew.
+var ErrMoved = errors.New("the manifest was replaced meanwhile")
+
+// A Space remembers records by name. It may forget, and it never fails. Package cache has one.
+type Space interface {
+	Recall(name []byte) []byte
+	Remember(name, record []byte)
+}
+
+// Options say whose catalog it is and where it may remember what it read.
+type Options struct {
+	Prefix string // of the mirrored keys: empty, or ending in "/"
+	Place  string // names endpoint, bucket and prefix to the cache, and to nobody else
+	Pages  Space  // pages by tag; nil: none
+	State  Space  // the last root, and what the server can do; nil: none
+	// Who writes. If no other process can be writing as the same writer, Alone lets intents
+	// left by it be taken over at once.
+	Identity Identity
+	// Rebuild starts from nothing where the manifest cannot be read.
+	Rebuild bool
+	Now     func() time.Time // nil: time.Now
+}
+
+// A Catalog is the committed manifest of one prefix.
+type Catalog struct {
+	store bucket.Store
+	o     Options
+	run   manifest.ID
+	cur   *snapshot // nil while there is no root
+	// diverged is set once somebody else's commit came between ours: from then on changes are
+	// checked against what the root says before they are made to it.
+	diverged bool
+	// careful is set once a probe found that the server ignores conditions: then the root is
+	// read before it is written, which narrows the gap for another writer but does not close it.
+	careful  bool
+	packSize int // packSize, but for tests
+}
+
+// Open reads the root. A prefix without one is no error: see Exists. Errors are
+// [bucket.ErrNoBucket], [manifest.ErrCorrupt], [manifest.ErrVersion] and those of the store.
+func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Catalog{store: store, o: o, run: newID(), packSize: packSize}
+	cur, err := c.load(ctx)
+	if o.Rebuild && (errors.Is(err, manifest.ErrCorrupt) || errors.Is(err, manifest.ErrVersion)) {
+		cur, err = c.unreadable(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read manifest %s%s: %w", o.Prefix, rootName, err)
+	}
+	c.cur = cur
+	return c, nil
+}
+
+// Exists reports whether the prefix has a manifest.
+func (c *Catalog) Exists() bool { return c.cur != nil && c.cur.m.Generation > 0 }
+
+// Root returns the committed tree's root; the empty tree's if there is none.
+func (c *Catalog) Root() manifest.Root {
+	if c.cur == nil {
+		return emptyRoot()
+	}
+	return c.cur.m.Root
+}
+
+// Generation counts the commits so far; 0 where there is no manifest.
+func (c *Catalog) Generation() uint64 {
+	if c.cur == nil {
+		return 0
+	}
+	return c.cur.m.Generation
+}
+
+// Tree returns the committed tree as it is now. It can be read on after later commits of this
+// catalog.
+func (c *Catalog) Tree(ctx context.Context) manifest.Tree {
+	if c.cur == nil {
+		return manifest.Tree{Root: emptyRoot()}
+	}
+	return c.tree(ctx, c.cur)
+}
+
+// An Abandoned intent was left by a run that is no more.
+type Abandoned struct {
+	Intent manifest.Intent
+	Doomed []manifest.Entry // objects that it was deleting
+}
+
+// Abandoned returns the intents of runs that did not finish and that this writer may take
+// over: its own earlier ones, and those whose lease has run out.
+func (c *Catalog) Abandoned(ctx context.Context) ([]Abandoned, error) {
+	var list []Abandoned
+	for _, i := range c.intents() {
+		if !c.dead(i) {
+			continue
+		}
+		a := Abandoned{Intent: i}
+		if i.Doomed != nil {
+			frame, err := c.fetch(ctx, c.cur, *i.Doomed)
+			if err != nil {
+				return nil, err
+			}
+			p, err := manifest.DecodeFrame(frame, *i.Doomed)
+			if err != nil {
+				return nil, err
+			}
+			a.Doomed = p.Entries
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// Foreign returns the intents of other writers that are to be respected.
+func (c *Catalog) Foreign() []manifest.Intent {
+	return slices.DeleteFunc(c.intents(), func(i manifest.Intent) bool {
+		return c.dead(i) || i.Run == c.run
+	})
+}
+
+func (c *Catalog) intents() []manifest.Intent {
+	if c.cur == nil {
+		return nil
+	}
+	return slices.Clone(c.cur.m.Intents)
+}
+
+func (c *Catalog) dead(i manifest.Intent) bool {
+	if i.Run == c.run {
+		return false
+	}
+	return i.Writer == c.o.Identity.Writer && c.o.Identity.Alone || i.Until < c.o.Now().UnixNano()
+}
+
+func newID() (id manifest.ID) {
+	rand.Read(id[:])
+	return id
+}
+
+func emptyRoot() manifest.Root {
+	root, err := manifest.NewBuilder(nil).Finish()
+	if err != nil {
+		panic("catalog: empty tree: " + err.Error()) // nothing is stored, so nothing can fail
+	}
+	return root
+}

@@ -1,0 +1,532 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zeebo/blake3"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+	"merkur/store/bucket/buckettest"
+)
+
+// A table is a Space in memory.
+type table struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+func newTable() *table { return &table{m: map[string][]byte{}} }
+
+func (t *table) Recall(name []byte) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.m[string(name)]
+}
+
+func (t *table) Remember(name, record []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.m[string(name)] = slices.Clone(record)
+}
+
+// A writer opens catalogs over one store, as the runs of one machine do.
+type writer struct {
+	store    bucket.Store
+	o        Options
+	packSize int // 0: the real one
+}
+
+func newWriter(s bucket.Store) *writer {
+	return &writer{store: s, o: Options{
+		Prefix: "p/", Place: "test", Pages: newTable(), State: newTable(),
+		Identity: Identity{Writer: newID(), Alone: true},
+	}}
+}
+
+func (w *writer) open(t *testing.T) *Catalog {
+	t.Helper()
+	c, err := Open(context.Background(), w.store, w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.packSize > 0 {
+		c.packSize = w.packSize
+	}
+	return c
+}
+
+func entry(key string, v int) manifest.Entry {
+	content := fmt.Sprint(key, v)
+	return manifest.Entry{
+		Key: key, Size: int64(len(content)), Digest: manifest.Digest(blake3.Sum256([]byte(content))),
+		Evidence: manifest.Evidence{ETag: fmt.Sprintf("%x", blake3.Sum256([]byte(content)))[:32]},
+	}
+}
+
+func puts(es ...manifest.Entry) (cs []manifest.Change) {
+	for _, e := range es {
+		cs = append(cs, manifest.Change{Key: e.Key, New: &e})
+	}
+	return cs
+}
+
+func many(n int, v int) (es []manifest.Entry) {
+	for i := range n {
+		es = append(es, entry(fmt.Sprintf("dir%03d/%07d", i/1000, i), v))
+	}
+	return es
+}
+
+func commit(t *testing.T, c *Catalog, e Edit) []Conflict {
+	t.Helper()
+	conflicts, err := c.Commit(context.Background(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conflicts
+}
+
+// audit reads the manifest as a stranger does, with no cache, and checks that it has just the
+// entries wanted and that the bucket has just the packs it names.
+func audit(t *testing.T, s bucket.Store, want []manifest.Entry) *Catalog {
+	t.Helper()
+	c, err := Open(context.Background(), s, Options{Prefix: "p/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []manifest.Entry
+	for e, err := range c.Tree(context.Background()).Entries("") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("manifest has %d entries, want %d, or they differ", len(got), len(want))
+	}
+	b := manifest.NewBuilder(nil)
+	for _, e := range want {
+		if err := b.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if root, err := b.Finish(); err != nil || root.Digest != c.Root().Digest {
+		t.Fatalf("root %s, %v, is not that of the entries: %s", c.Root().Digest, err, root.Digest)
+	}
+	named := map[string]bool{}
+	if c.cur != nil {
+		for _, p := range c.cur.m.Packs {
+			named["p/"+packKey(p.Name)] = true
+		}
+		for _, p := range c.cur.m.Retired {
+			named["p/"+packKey(p.Name)] = true
+		}
+	}
+	if m, ok := s.(*buckettest.Memory); ok {
+		for key := range m.Objects() {
+			if strings.HasPrefix(key, "p/"+packs) {
+				if !named[key] {
+					t.Errorf("pack %s is named nowhere", key)
+				}
+				delete(named, key)
+			}
+		}
+		for key := range named {
+			t.Errorf("pack %s is missing", key)
+		}
+	}
+	return c
+}
+
+func TestCommitAndReadBack(t *testing.T) {
+	store := &buckettest.Memory{}
+	w := newWriter(store)
+	c := w.open(t)
+	if c.Exists() || c.Root().Digest != emptyRoot().Digest {
+		t.Fatal("an empty bucket has a manifest")
+	}
+	es := many(5000, 0)
+	commit(t, c, Edit{Changes: puts(es...)})
+	audit(t, store, es)
+
+	es[77] = entry(es[77].Key, 1)
+	commit(t, c, Edit{Changes: puts(es[77])})
+	es = slices.Delete(es, 100, 101)
+	commit(t, w.open(t), Edit{Changes: []manifest.Change{{Key: "dir000/0000100", Old: ptr(entry("dir000/0000100", 0))}}})
+	if got := audit(t, store, es).Generation(); got != 3 {
+		t.Errorf("generation %d after 3 commits", got)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// A run that finds nothing to do asks the bucket once, with or without a cache.
+func TestOpenIsOneRequest(t *testing.T) {
+	store := &buckettest.Memory{}
+	w := newWriter(store)
+	es := many(5000, 0)
+	commit(t, w.open(t), Edit{Changes: puts(es...)})
+	for _, cold := range []bool{false, true} {
+		if cold {
+			w.o.State, w.o.Pages = nil, nil
+		}
+		before := len(store.Calls())
+		c := w.open(t)
+		top, err := c.Tree(context.Background()).Fetch(c.Root().Top)
+		if err != nil || len(top) == 0 {
+			t.Fatal(err)
+		}
+		if calls := store.Calls()[before:]; len(calls) != 1 || calls[0].Op != buckettest.Get {
+			t.Errorf("cold %v: %v", cold, calls)
+		}
+	}
+}
+
+func TestPacksAboveTheThreshold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes a manifest of 20 MB")
+	}
+	store := &buckettest.Memory{}
+	w := newWriter(store)
+	es := many(250_000, 0)
+	for i := 0; i < len(es); i += 50_000 {
+		commit(t, w.open(t), Edit{Changes: puts(es[i : i+50_000]...)})
+	}
+	audit(t, store, es)
+	for key, body := range store.Objects() {
+		if len(body) > packSize+1<<20 {
+			t.Errorf("%s has %d bytes", key, len(body))
+		}
+	}
+	for _, cold := range []bool{false, true} {
+		if cold {
+			w.o.State, w.o.Pages = nil, nil
+		}
+		for i := range 5 {
+			es[i*40_000+7] = entry(es[i*40_000+7].Key, i+1)
+			c := w.open(t)
+			before := len(store.Calls())
+			commit(t, c, Edit{Changes: puts(es[i*40_000+7])})
+			n := 0
+			for _, call := range store.Calls()[before:] {
+				if call.Op == buckettest.Put {
+					n++
+				}
+			}
+			if n > 2 {
+				t.Errorf("one change takes %d puts", n)
+			}
+		}
+		audit(t, store, es)
+	}
+	if root := store.Objects()["p/"+rootName]; len(root) > inlineLimit+256<<10 {
+		t.Errorf("root object of a large tree has %d bytes", len(root))
+	}
+}
+
+func TestRetiredPacksGo(t *testing.T) {
+	store := &buckettest.Memory{}
+	w := newWriter(store)
+	w.packSize = 100_000
+	now := time.Now()
+	w.o.Now = func() time.Time { return now }
+	es := many(20_000, 0)
+	commit(t, w.open(t), Edit{Changes: puts(es...)})
+	var all []manifest.Change
+	for i := range es {
+		es[i] = entry(es[i].Key, 1)
+		all = append(all, manifest.Change{Key: es[i].Key, New: &es[i]})
+	}
+	commit(t, w.open(t), Edit{Changes: all})
+	if c := audit(t, store, es); len(c.cur.m.Retired) == 0 {
+		t.Fatal("no pack is retired though all pages are new")
+	}
+	now = now.Add(keepRetired + time.Minute)
+	commit(t, w.open(t), Edit{Changes: puts(es[0])})
+	if c := audit(t, store, es); len(c.cur.m.Retired) != 0 {
+		t.Errorf("%d packs are still retired after their time", len(c.cur.m.Retired))
+	}
+}
+
+// Two writers of disjoint keys both win; of the same key, the one whose object is in the
+// bucket, and both hear of it.
+func TestTwoWriters(t *testing.T) {
+	store := &buckettest.Memory{}
+	base := many(3000, 0)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(base...)})
+	a, b := newWriter(store).open(t), newWriter(store).open(t)
+
+	change := func(i, v int) (manifest.Change, manifest.Entry) {
+		e := entry(base[i].Key, v)
+		return manifest.Change{Key: e.Key, Old: &base[i], New: &e}, e
+	}
+	ca, ea := change(10, 1)
+	cb, eb := change(2500, 1)
+	if got := commit(t, a, Edit{Changes: []manifest.Change{ca}}); len(got) != 0 {
+		t.Errorf("conflicts %v", got)
+	}
+	if got := commit(t, b, Edit{Changes: []manifest.Change{cb, {Key: base[2600].Key, Old: &base[2600]}}}); len(got) != 0 {
+		t.Errorf("conflicts %v", got)
+	}
+	want := slices.Clone(base)
+	want[10], want[2500] = ea, eb
+	want = slices.Delete(want, 2600, 2601)
+	audit(t, store, want)
+
+	// The object under the key is the one of writer a.
+	body := []byte("written by a")
+	obj, err := store.Put(context.Background(), "p/"+base[20].Key, strings.NewReader(string(body)), int64(len(body)), bucket.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, ea = change(20, 5)
+	ca.New.Evidence.ETag, ea.Evidence.ETag = obj.ETag, obj.ETag
+	cb, _ = change(20, 6)
+	if got := commit(t, b, Edit{Changes: []manifest.Change{cb}}); len(got) != 0 {
+		t.Errorf("the first to commit hears of conflicts: %v", got)
+	}
+	if got := commit(t, a, Edit{Changes: []manifest.Change{ca}}); len(got) != 1 || got[0].Kept || got[0].Key != base[20].Key {
+		t.Errorf("conflicts %v", got)
+	}
+	want[20] = ea
+	audit(t, store, want)
+	if got := commit(t, b, Edit{Changes: []manifest.Change{cb}}); len(got) != 1 || !got[0].Kept {
+		t.Errorf("conflicts %v", got)
+	}
+	audit(t, store, want)
+}
+
+// Each write of a commit fails in each way, and the run goes on or begins anew: the manifest
+// is then as if nothing had happened.
+func TestCommitFaults(t *testing.T) {
+	outcomes := map[string]buckettest.Outcome{"stored": buckettest.Stored, "not stored": buckettest.NotStored}
+	for name, outcome := range outcomes {
+		for nth := range 6 {
+			t.Run(fmt.Sprintf("write %d %s", nth, name), func(t *testing.T) {
+				store := &buckettest.Memory{}
+				writes := 0
+				store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+					if op != buckettest.Put && op != buckettest.Delete {
+						return buckettest.OK
+					}
+					if writes++; writes == nth+1 {
+						return outcome
+					}
+					return buckettest.OK
+				}
+				w := newWriter(store)
+				want := map[string]manifest.Entry{}
+				for v := range 4 {
+					es := many(700, v)[v*100:]
+					for _, e := range es {
+						want[e.Key] = e
+					}
+					c := w.open(t)
+					edit := Edit{Range: &manifest.Range{First: es[0].Key}}
+					if _, err := c.Commit(context.Background(), edit); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := c.Commit(context.Background(), Edit{Changes: puts(es...)}); err != nil {
+						t.Fatal(err)
+					}
+					var sorted []manifest.Entry
+					for _, k := range slices.Sorted(maps.Keys(want)) {
+						sorted = append(sorted, want[k])
+					}
+					if c := audit(t, store, sorted); len(c.cur.m.Intents) != 0 {
+						t.Errorf("intents are left: %v", c.cur.m.Intents)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestIntents(t *testing.T) {
+	store := &buckettest.Memory{}
+	mine, other := newWriter(store), newWriter(store)
+	now := time.Now()
+	clock := func() time.Time { return now }
+	mine.o.Now, other.o.Now = clock, clock
+	ctx := context.Background()
+
+	doomed := []manifest.Entry{entry("gone1", 0), entry("gone2", 0)}
+	dying := mine.open(t)
+	commit(t, dying, Edit{Range: &manifest.Range{First: "a", Last: "b"}, Doomed: doomed})
+
+	// While another writes, the intent stays what it is.
+	o := other.open(t)
+	if got := o.Foreign(); len(got) != 1 || got[0].Range.Last != "b" {
+		t.Fatalf("the other writer sees %v", got)
+	}
+	if got, err := o.Abandoned(ctx); err != nil || len(got) != 0 {
+		t.Fatalf("the other writer may take over %v, %v", got, err)
+	}
+	commit(t, o, Edit{Changes: puts(many(4000, 0)...)})
+
+	// The same writer, started again, takes it over at once.
+	again := mine.open(t)
+	left, err := again.Abandoned(ctx)
+	if err != nil || len(left) != 1 || !slices.Equal(left[0].Doomed, doomed) {
+		t.Fatalf("left over: %v, %v", left, err)
+	}
+	if got := again.Foreign(); len(got) != 0 {
+		t.Errorf("own intent is foreign: %v", got)
+	}
+
+	// Anybody does when its lease has run out.
+	now = now.Add(Lease + time.Second)
+	o = other.open(t)
+	left, err = o.Abandoned(ctx)
+	if err != nil || len(left) != 1 {
+		t.Fatalf("after the lease: %v, %v", left, err)
+	}
+	commit(t, o, Edit{Settled: []manifest.ID{left[0].Intent.Run}})
+	if c := audit(t, store, many(4000, 0)); len(c.cur.m.Intents) != 0 {
+		t.Errorf("intents are left: %v", c.cur.m.Intents)
+	}
+}
+
+func TestUnreadableManifests(t *testing.T) {
+	ctx := context.Background()
+	store := &buckettest.Memory{}
+	es := many(3000, 0)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
+	good := store.Objects()["p/"+rootName]
+	newer := slices.Clone(good)
+	n, err := manifest.FooterSize(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer[len(good)-n+8]++ // the number of the format
+	for name, c := range map[string]struct {
+		body []byte
+		want error
+	}{
+		"empty":     {nil, manifest.ErrCorrupt},
+		"truncated": {good[:len(good)-9], manifest.ErrCorrupt},
+		"foreign":   {[]byte(strings.Repeat("x", 500)), manifest.ErrCorrupt},
+		"newer":     {newer, manifest.ErrVersion},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := store.Put(ctx, "p/"+rootName, strings.NewReader(string(c.body)), int64(len(c.body)), bucket.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			w := newWriter(store)
+			if _, err := Open(ctx, store, w.o); !errors.Is(err, c.want) {
+				t.Fatalf("open: %v, want %v", err, c.want)
+			}
+			w.o.Rebuild = true
+			cat := w.open(t)
+			if cat.Exists() {
+				t.Error("an unreadable manifest is said to exist")
+			}
+			commit(t, cat, Edit{Changes: puts(es[:10]...)})
+			audit(t, store, es[:10])
+		})
+	}
+}
+
+// A page that is not what its parent names stops the read.
+func TestDamagedPagesAreRefused(t *testing.T) {
+	ctx := context.Background()
+	store := &buckettest.Memory{}
+	w := newWriter(store)
+	w.packSize = 100_000
+	commit(t, w.open(t), Edit{Changes: puts(many(20_000, 0)...)})
+	for key, body := range store.Objects() {
+		if !strings.HasPrefix(key, "p/"+packs) {
+			continue
+		}
+		body[len(body)/2] ^= 1
+		if _, err := store.Put(ctx, key, strings.NewReader(string(body)), int64(len(body)), bucket.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newWriter(store).open(t)
+	var err error
+	for _, err = range c.Tree(ctx).Entries("") {
+		if err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, manifest.ErrCorrupt) {
+		t.Errorf("a flipped bit in a pack: %v", err)
+	}
+}
+
+// A tree read while somebody else commits is read to its end, or the run hears of it.
+func TestTreeMovesAway(t *testing.T) {
+	ctx := context.Background()
+	store := &buckettest.Memory{}
+	es := many(30_000, 0)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
+	reader := newWriter(store).open(t)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(entry("new", 0))})
+	var err error
+	for _, err = range reader.Tree(ctx).Entries("") {
+		if err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrMoved) {
+		t.Errorf("pages of a root that is gone: %v", err)
+	}
+}
+
+func TestDraftWritesNothing(t *testing.T) {
+	ctx := context.Background()
+	store := &buckettest.Memory{}
+	es := many(3000, 0)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
+	before := store.Objects()
+	d, err := NewDraft(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	c, err := Open(ctx, d, Options{Prefix: "p/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, c, Edit{Changes: puts(entry("new", 0))})
+	commit(t, c, Edit{Changes: puts(entry("newer", 0))})
+	audit(t, d, append(slices.Clone(es), entry("new", 0), entry("newer", 0)))
+	if !maps.EqualFunc(before, store.Objects(), func(a, b []byte) bool { return string(a) == string(b) }) {
+		t.Error("a draft has changed the bucket")
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Identify(dir, "s3://b/p")
+	if err != nil || !first.Alone {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	second, err := Identify(dir, "s3://b/p")
+	if err == nil || second.Alone || second.Writer == first.Writer {
+		t.Errorf("while the first run is under way: %+v, %v", second, err)
+	}
+	elsewhere, err := Identify(dir, "s3://b/q")
+	if err != nil || !elsewhere.Alone || elsewhere.Writer == first.Writer {
+		t.Errorf("to another place: %+v, %v", elsewhere, err)
+	}
+	first.Release()
+	third, err := Identify(dir, "s3://b/p")
+	if err != nil || third.Writer != first.Writer || !third.Alone {
+		t.Errorf("after the first run: %+v, %v", third, err)
+	}
+	third.Release()
+	if id, err := Identify("/dev/null/nowhere", "p"); err == nil || id.Alone || id.Writer == (manifest.ID{}) {
+		t.Errorf("without a directory: %+v, %v", id, err)
+	}
+}

@@ -1,0 +1,206 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+)
+
+// An Edit is what a commit does to the manifest.
+type Edit struct {
+	// Changes to entries, in key order. Old is what the tree that the run began with says of
+	// the key; New is what the bucket holds now; nil: nothing.
+	Changes []manifest.Change
+	// The intent that this run has from now on: keys it may write, objects it is deleting. The
+	// one it had is replaced. Neither: none.
+	Range  *manifest.Range
+	Doomed []manifest.Entry // at most manifest.MaxPage, in key order
+	// Settled are the runs whose abandoned intents have been dealt with.
+	Settled []manifest.ID
+}
+
+func (e Edit) settles(run manifest.ID) bool { return slices.Contains(e.Settled, run) }
+
+// A Conflict is a key that this run and another writer changed at once.
+type Conflict struct {
+	Key string
+	// Kept is set if the object in the bucket is the other's, so that the other's entry stands.
+	Kept bool
+}
+
+// maxTries bounds how often a commit is made anew because others commit too.
+const maxTries = 30
+
+// Commit publishes the edit. On success the returned conflicts are settled; the other changes
+// are all in the manifest. On failure the manifest is as before, or, if the error is
+// [bucket.ErrUncertain], perhaps not.
+func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
+	for try := range maxTries {
+		changes, conflicts, err := e.Changes, []Conflict(nil), error(nil)
+		if c.diverged {
+			if changes, conflicts, err = c.merge(ctx, e.Changes); err != nil {
+				return nil, fmt.Errorf("merge with the manifest of another writer: %w", err)
+			}
+		}
+		next, err := c.compose(ctx, changes, e)
+		if err == nil {
+			err = c.publish(ctx, next)
+		}
+		switch {
+		case err == nil:
+			c.cur = next
+			c.remember(next)
+			return conflicts, nil
+		case errors.Is(err, bucket.ErrChanged) && next != nil:
+			c.discard(ctx, next.sealed)
+		case !errors.Is(err, bucket.ErrUncertain) && !errors.Is(err, ErrMoved):
+			return nil, fmt.Errorf("commit manifest: %w", err)
+		}
+		if done, err := c.reread(ctx, next); done || err != nil {
+			return conflicts, err
+		}
+		if err := pause(ctx, try); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("commit manifest: other writers changed it %d times", maxTries)
+}
+
+// publish stores the root object if the present one is still the base of next.
+func (c *Catalog) publish(ctx context.Context, next *snapshot) error {
+	o := bucket.PutOptions{Condition: bucket.Condition{IfNone: true}, Metadata: metadata(next.m)}
+	if c.cur != nil {
+		o.Condition = bucket.Condition{IfMatch: c.cur.etag}
+	}
+	if c.careful {
+		cur, err := c.load(ctx)
+		if err != nil {
+			return err
+		}
+		if (cur == nil) != (c.cur == nil) || cur != nil && cur.etag != c.cur.etag {
+			return bucket.ErrChanged
+		}
+	}
+	obj, err := c.put(ctx, c.o.Prefix+rootName, next.have, o)
+	next.etag = obj.ETag
+	return err
+}
+
+// discard removes packs of a root that the server has refused. Those of a root whose fate was
+// in doubt stay: a late put could still name them.
+func (c *Catalog) discard(ctx context.Context, packs []manifest.PackName) {
+	for _, name := range packs {
+		c.store.Delete(ctx, c.o.Prefix+packKey(name), bucket.Condition{}) // what is left is only garbage
+	}
+}
+
+// reread finds out what became of a put whose condition did not hold or whose answer was lost.
+// It reports whether the root is next after all.
+func (c *Catalog) reread(ctx context.Context, next *snapshot) (ours bool, err error) {
+	cur, err := c.load(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read manifest again: %w", err)
+	}
+	switch {
+	case next != nil && cur != nil && bytes.Equal(cur.footer, next.footer):
+		next.etag = cur.etag
+		c.cur = next
+		c.remember(next)
+		return true, nil
+	case c.cur != nil && cur != nil && cur.etag == c.cur.etag, c.cur == nil && cur == nil:
+		return false, nil // not stored: try again
+	case c.Exists() && (cur == nil || cur.m.UUID != c.cur.m.UUID):
+		return false, ErrMoved
+	}
+	c.cur, c.diverged = cur, true
+	return false, nil
+}
+
+// merge leaves those of the changes that can be made to the present tree. A key at which it
+// does not say what the run began with has been changed by somebody else too; then what the
+// bucket holds decides.
+func (c *Catalog) merge(ctx context.Context, changes []manifest.Change) ([]manifest.Change, []Conflict, error) {
+	keys := make([]string, len(changes))
+	for i := range changes {
+		keys[i] = changes[i].Key
+	}
+	theirs := map[string]manifest.Entry{}
+	for e, err := range c.Tree(ctx).Find(keys) {
+		if err != nil {
+			return nil, nil, err
+		}
+		theirs[e.Key] = e
+	}
+	var merged []manifest.Change
+	var conflicts []Conflict
+	for _, ch := range changes {
+		var their *manifest.Entry
+		if e, ok := theirs[ch.Key]; ok {
+			their = &e
+		}
+		if sameObject(their, ch.Old) || sameObject(their, ch.New) {
+			merged = append(merged, ch)
+			continue
+		}
+		mine, err := c.holds(ctx, ch)
+		if err != nil {
+			return nil, nil, err
+		}
+		if mine {
+			merged = append(merged, ch)
+		}
+		conflicts = append(conflicts, Conflict{Key: ch.Key, Kept: !mine})
+	}
+	return merged, conflicts, nil
+}
+
+// holds reports whether the bucket holds what the change says.
+func (c *Catalog) holds(ctx context.Context, ch manifest.Change) (bool, error) {
+	obj, err := c.store.Head(ctx, c.o.Prefix+ch.Key, bucket.HeadOptions{})
+	if errors.Is(err, bucket.ErrNotFound) {
+		return ch.New == nil, nil
+	}
+	return ch.New != nil && obj.ETag == ch.New.Evidence.ETag, err
+}
+
+// sameObject reports whether two entries, nil for none, tell of one object.
+func sameObject(a, b *manifest.Entry) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Equal(*b) && a.Evidence.ETag == b.Evidence.ETag && a.Evidence.Version == b.Evidence.Version
+}
+
+// metadata lets a HEAD of the root object tell what is in it.
+func metadata(m *manifest.Manifest) map[string]string {
+	return map[string]string{
+		"merkur-root":       m.Root.Digest.String(),
+		"merkur-generation": strconv.FormatUint(m.Generation, 10),
+		"merkur-files":      strconv.FormatUint(m.Root.Top.Files, 10),
+		"merkur-bytes":      strconv.FormatUint(m.Root.Top.Bytes, 10),
+		"merkur-format":     strconv.Itoa(manifest.Format),
+	}
+}
+
+// pause waits a random while, longer with each try, so that writers get out of step.
+func pause(ctx context.Context, try int) error {
+	limit := min(5*time.Millisecond<<min(try, 10), time.Second)
+	select {
+	case <-time.After(rand.N(limit)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func putBytes(ctx context.Context, s bucket.Store, key string, b []byte, o bucket.PutOptions) (bucket.Object, error) {
+	return s.Put(ctx, key, bytes.NewReader(b), int64(len(b)), o)
+}

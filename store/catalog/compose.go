@@ -1,0 +1,238 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/minio/crc64nvme"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+)
+
+// How pages are spread over objects. While a tree fits, all of it is in the root object; a
+// larger one is in packs, and only what changed lately, up to some size, is in the root.
+const (
+	packSize    = 8 << 20
+	inlineLimit = 256 << 10
+	// keepRetired is how long a pack stays after the last root that named it, for its readers.
+	keepRetired = 24 * time.Hour
+)
+
+// A composer puts the next root object together: pages of the present tree that stay, new
+// pages, and packs where the object would become too large.
+type composer struct {
+	c     *Catalog
+	ctx   context.Context
+	base  *snapshot // nil: there is none
+	body  []byte
+	head  manifest.ID
+	live  uint64 // bytes of frames in body
+	packs map[manifest.PackName]manifest.Pack
+	new   []manifest.PackName // sealed so far
+	b     *manifest.Builder
+}
+
+// compose builds the object that commits the changes to base, and stores the packs it needs.
+func (c *Catalog) compose(ctx context.Context, changes []manifest.Change, e Edit) (*snapshot, error) {
+	w := &composer{c: c, ctx: ctx, base: c.cur, packs: map[manifest.PackName]manifest.Pack{}}
+	w.begin()
+	w.b = manifest.NewBuilder(w.store)
+	u := manifest.Update{Base: c.Tree(ctx), Carry: w.carry, Dropped: w.dropped}
+	if w.base != nil {
+		for _, p := range w.base.m.Packs {
+			w.packs[p.Name] = p
+		}
+	}
+	if err := u.Apply(w.b, changes); err != nil {
+		return nil, err
+	}
+	root, err := w.b.Finish()
+	if err != nil {
+		return nil, err
+	}
+	if len(w.packs) > 0 && len(w.body) > inlineLimit {
+		name, err := w.seal()
+		if err != nil {
+			return nil, err
+		}
+		if root.Top.At.Pack == (manifest.PackName{}) {
+			root.Top.At.Pack = name
+		}
+	}
+	return w.finish(root, e)
+}
+
+// begin starts an empty body.
+func (w *composer) begin() {
+	w.head, w.live = newID(), 0
+	w.body = manifest.AppendHead(make([]byte, 0, 64<<10), w.head)
+}
+
+// store is the sink of the builder.
+func (w *composer) store(p *manifest.Page) (at manifest.Location, err error) {
+	if len(w.body) > w.c.packSize {
+		if _, err := w.seal(); err != nil {
+			return at, err
+		}
+	}
+	w.body, at = manifest.AppendFrame(w.body, p)
+	w.live += uint64(at.Len)
+	w.c.keep(at.Tag, w.body[at.Off:])
+	return at, nil
+}
+
+// carry says where a page of the present tree that stays is in the next one. Pages in packs
+// stay where they are. Leaves in the root object move along; index pages there are taken apart,
+// since they say where in the object their children are.
+func (w *composer) carry(r manifest.Ref) (manifest.Location, bool, error) {
+	if r.At.Pack != (manifest.PackName{}) {
+		return r.At, true, nil
+	}
+	if r.Level > 0 {
+		return manifest.Location{}, false, nil
+	}
+	frame, err := w.inline(r)
+	if err != nil {
+		return manifest.Location{}, false, err
+	}
+	if len(w.body) > w.c.packSize {
+		if _, err := w.seal(); err != nil {
+			return manifest.Location{}, false, err
+		}
+	}
+	at := r.At
+	at.Off = uint64(len(w.body))
+	w.body = append(w.body, frame...)
+	w.live += uint64(at.Len)
+	return at, true, nil
+}
+
+// inline returns a frame of the present root object. The first that is not at hand brings in
+// the rest of the object with one request.
+func (w *composer) inline(r manifest.Ref) ([]byte, error) {
+	if w.base.inline(r.At) == nil && (w.c.o.Pages == nil || w.c.o.Pages.Recall(r.At.Tag[:]) == nil) {
+		if err := w.c.extend(w.ctx, w.base, int64(manifest.HeadSize)); err != nil {
+			return nil, err
+		}
+	}
+	frame, err := w.c.fetch(w.ctx, w.base, r)
+	if err != nil {
+		return nil, err
+	}
+	if uint64(len(frame)) != uint64(r.At.Len) || manifest.TagOf(frame) != r.At.Tag {
+		return nil, fmt.Errorf("%w: page at %q does not match its tag", manifest.ErrCorrupt, r.First)
+	}
+	return frame, nil
+}
+
+// dropped notes that a page of the present tree is not in the next one.
+func (w *composer) dropped(r manifest.Ref) {
+	if p, ok := w.packs[r.At.Pack]; ok {
+		p.Live -= min(p.Live, uint64(r.At.Len))
+		w.packs[r.At.Pack] = p
+	}
+}
+
+// seal stores the body as a pack and begins a new one.
+func (w *composer) seal() (manifest.PackName, error) {
+	name := manifest.PackName(manifest.TagOf(w.body))
+	w.b.Sealed(name)
+	w.packs[name] = manifest.Pack{Name: name, Size: uint64(len(w.body)), Live: w.live}
+	key := w.c.o.Prefix + packKey(name)
+	if _, err := w.c.put(w.ctx, key, w.body, bucket.PutOptions{}); err != nil {
+		return name, fmt.Errorf("store pack %s: %w", key, err)
+	}
+	w.new = append(w.new, name)
+	w.begin()
+	return name, nil
+}
+
+// finish ends the root object.
+func (w *composer) finish(root manifest.Root, e Edit) (*snapshot, error) {
+	now := w.c.o.Now()
+	m := &manifest.Manifest{
+		Head: w.head, UUID: newID(), Generation: 1, Writer: w.c.o.Identity.Writer, Time: now.UnixNano(), Root: root,
+	}
+	if w.base != nil && w.base.m.Generation > 0 {
+		m.UUID, m.Generation = w.base.m.UUID, w.base.m.Generation+1
+	}
+	w.listPacks(m, now)
+	if err := w.listIntents(m, e, now); err != nil {
+		return nil, err
+	}
+	m.Sort()
+	s := &snapshot{m: m, sealed: w.new}
+	body := len(w.body)
+	s.have = m.AppendFooter(w.body)
+	s.footer, s.size = s.have[body:], int64(len(s.have))
+	return s, nil
+}
+
+// listPacks sorts the packs into those that are in use, those that are kept for readers of
+// older roots, and those that may go.
+func (w *composer) listPacks(m *manifest.Manifest, now time.Time) {
+	for _, p := range w.packs {
+		if p.Live > 0 {
+			m.Packs = append(m.Packs, p)
+		} else {
+			m.Retired = append(m.Retired, manifest.Retired{Name: p.Name, Since: now.UnixNano()})
+		}
+	}
+	if w.base == nil {
+		return
+	}
+	for _, r := range w.base.m.Retired {
+		// Removed before the root forgets it: a crash between the two leaves nothing behind.
+		// A failure is no harm either, the next commit tries again.
+		old := now.UnixNano()-r.Since > int64(keepRetired)
+		if !old || w.c.store.Delete(w.ctx, w.c.o.Prefix+packKey(r.Name), bucket.Condition{}) != nil {
+			m.Retired = append(m.Retired, r)
+		}
+	}
+}
+
+// listIntents takes over the intents of other runs, but for those that are settled, and adds
+// this run's.
+func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) error {
+	if w.base != nil {
+		for _, i := range w.base.m.Intents {
+			if i.Run == w.c.run || e.settles(i.Run) {
+				continue
+			}
+			if i.Doomed != nil {
+				frame, err := w.inline(*i.Doomed)
+				if err != nil {
+					return err
+				}
+				i.Doomed.At.Off = uint64(len(w.body))
+				w.body = append(w.body, frame...)
+			}
+			m.Intents = append(m.Intents, i)
+		}
+	}
+	if e.Range == nil && len(e.Doomed) == 0 {
+		return nil
+	}
+	mine := manifest.Intent{
+		Run: w.c.run, Writer: w.c.o.Identity.Writer, Until: now.Add(Lease).UnixNano(), Range: e.Range,
+	}
+	if len(e.Doomed) > 0 {
+		p := &manifest.Page{Entries: e.Doomed}
+		var at manifest.Location
+		w.body, at = manifest.AppendFrame(w.body, p)
+		ref := p.Ref()
+		ref.At = at
+		mine.Doomed = &ref
+	}
+	m.Intents = append(m.Intents, mine)
+	return nil
+}
+
+// put stores bytes with a checksum for the server to verify.
+func (c *Catalog) put(ctx context.Context, key string, b []byte, o bucket.PutOptions) (bucket.Object, error) {
+	o.ContentType = "application/zstd"
+	o.CRC64, o.HasCRC64 = crc64nvme.Checksum(b), true
+	return putBytes(ctx, c.store, key, b, o)
+}

@@ -1,0 +1,115 @@
+package catalog
+
+import (
+	"context"
+	"crypto/md5"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+)
+
+// A Draft shows a bucket as it is and takes no write: what a catalog would store below the
+// reserved prefix is kept in a directory of its own and read back from there. A dry run goes
+// the way of any run with it.
+type Draft struct {
+	bucket.Store
+	dir   string
+	drawn map[string]bucket.Object
+}
+
+// NewDraft returns a draft over a store. Close removes what it keeps.
+func NewDraft(s bucket.Store) (*Draft, error) {
+	dir, err := os.MkdirTemp("", "merkur-draft-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the draft of a manifest: %w", err)
+	}
+	return &Draft{Store: s, dir: dir, drawn: map[string]bucket.Object{}}, nil
+}
+
+// Close removes what was drawn.
+func (d *Draft) Close() error { return os.RemoveAll(d.dir) }
+
+func (d *Draft) file(key string) string {
+	tag := manifest.TagOf([]byte(key))
+	return filepath.Join(d.dir, fmt.Sprintf("%x", tag[:]))
+}
+
+// Get reads what was drawn, else what the bucket holds.
+func (d *Draft) Get(ctx context.Context, key string, o bucket.GetOptions) (io.ReadCloser, bucket.Object, error) {
+	obj, ok := d.drawn[key]
+	if !ok {
+		return d.Store.Get(ctx, key, o)
+	}
+	switch {
+	case o.IfNoneMatch == obj.ETag:
+		return nil, obj, bucket.ErrNotModified
+	case o.IfMatch != "" && o.IfMatch != obj.ETag:
+		return nil, obj, bucket.ErrChanged
+	}
+	f, err := os.Open(d.file(key))
+	if err != nil {
+		return nil, obj, err
+	}
+	off, n := o.Offset, o.Length
+	if off < 0 {
+		off = max(0, obj.Size+off)
+	}
+	if n == 0 {
+		n = obj.Size - off
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, off, n), f}, obj, nil
+}
+
+// Head describes what was drawn, else what the bucket holds.
+func (d *Draft) Head(ctx context.Context, key string, o bucket.HeadOptions) (bucket.Object, error) {
+	if obj, ok := d.drawn[key]; ok {
+		return obj, nil
+	}
+	return d.Store.Head(ctx, key, o)
+}
+
+// Put draws an object below the reserved prefix. Any other is refused: a dry run has no
+// business with it.
+func (d *Draft) Put(_ context.Context, key string, body io.ReadSeeker, size int64, _ bucket.PutOptions) (bucket.Object, error) {
+	if !reserved(key) {
+		return bucket.Object{}, fmt.Errorf("put %s: a dry run stores nothing", key)
+	}
+	f, err := os.OpenFile(d.file(key), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return bucket.Object{}, err
+	}
+	sum := md5.New()
+	_, err = io.Copy(io.MultiWriter(f, sum), body)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	obj := bucket.Object{Key: key, Size: size, ETag: fmt.Sprintf("%x", sum.Sum(nil))}
+	if err == nil {
+		d.drawn[key] = obj
+	}
+	return obj, err
+}
+
+// Delete removes nothing.
+func (d *Draft) Delete(_ context.Context, key string, _ bucket.Condition) error {
+	if !reserved(key) {
+		return fmt.Errorf("delete %s: a dry run removes nothing", key)
+	}
+	return nil
+}
+
+// List yields what the bucket holds.
+func (d *Draft) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Object, error] {
+	return d.Store.List(ctx, prefix, start)
+}
+
+func reserved(key string) bool { return strings.Contains("/"+key, "/"+manifest.Reserved) }

@@ -1,0 +1,209 @@
+package catalog
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+)
+
+// tailSize is how much of the end of a root object is asked for at first: the footer, and
+// as a rule the top page, are in it.
+const tailSize = 64 << 10
+
+// A snapshot is one generation of the root object, as far as it has been read.
+type snapshot struct {
+	m      *manifest.Manifest
+	etag   string
+	footer []byte
+	size   int64
+	sealed []manifest.PackName // packs stored for this generation
+	// The bytes of the object from off on. A range of them that is not here is fetched.
+	have []byte
+	off  int64
+}
+
+// load reads the root object's footer, or finds that the cached one still holds. It returns
+// nil if there is no root object.
+func (c *Catalog) load(ctx context.Context) (*snapshot, error) {
+	cached := c.recall()
+	o := bucket.GetOptions{Offset: -tailSize}
+	if cached != nil {
+		o.IfNoneMatch = cached.etag
+	}
+	tail, obj, err := c.get(ctx, rootName, o)
+	switch {
+	case errors.Is(err, bucket.ErrNotModified) && cached != nil:
+		return cached, nil
+	case errors.Is(err, bucket.ErrNotFound):
+		return nil, nil
+	case emptyRange(err):
+		return nil, fmt.Errorf("%w: object is empty", manifest.ErrCorrupt)
+	case err != nil:
+		return nil, err
+	}
+	s := &snapshot{etag: obj.ETag, size: obj.Size, have: tail, off: obj.Size - int64(len(tail))}
+	if err := c.readFooter(ctx, s); err != nil {
+		return nil, err
+	}
+	c.remember(s)
+	return s, nil
+}
+
+// emptyRange reports whether a server says that there is no end of the object to send.
+func emptyRange(err error) bool {
+	var e *bucket.Error
+	return errors.As(err, &e) && e.Code == "InvalidRange"
+}
+
+// readFooter decodes the footer at the end of what there is, after fetching the rest of it
+// where it is longer than that.
+func (c *Catalog) readFooter(ctx context.Context, s *snapshot) error {
+	n, err := manifest.FooterSize(s.have)
+	if err != nil {
+		return err
+	}
+	if int64(n) > s.size-int64(manifest.HeadSize) {
+		return fmt.Errorf("%w: footer is longer than its object", manifest.ErrCorrupt)
+	}
+	if n > len(s.have) {
+		if err := c.extend(ctx, s, s.size-int64(n)); err != nil {
+			return err
+		}
+	}
+	s.footer = s.have[len(s.have)-n:]
+	s.m, err = manifest.DecodeFooter(s.footer)
+	return err
+}
+
+// extend fetches the bytes of the root object from off up to those that are there.
+func (c *Catalog) extend(ctx context.Context, s *snapshot, off int64) error {
+	if off >= s.off {
+		return nil
+	}
+	b, _, err := c.get(ctx, rootName, bucket.GetOptions{Offset: off, Length: s.off - off, IfMatch: s.etag})
+	if err != nil {
+		return moved(err)
+	}
+	s.have, s.off = append(b, s.have...), off
+	return nil
+}
+
+// moved says what it means that a root object, asked for by its ETag, is not there any more.
+func moved(err error) error {
+	if errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotFound) {
+		return ErrMoved
+	}
+	return err
+}
+
+// unreadable stands for a root object that cannot be read and is to be replaced.
+func (c *Catalog) unreadable(ctx context.Context) (*snapshot, error) {
+	obj, err := c.store.Head(ctx, c.o.Prefix+rootName, bucket.HeadOptions{})
+	if errors.Is(err, bucket.ErrNotFound) {
+		return nil, nil
+	}
+	return &snapshot{etag: obj.ETag, m: &manifest.Manifest{Root: emptyRoot()}}, err
+}
+
+func (c *Catalog) tree(ctx context.Context, s *snapshot) manifest.Tree {
+	return manifest.Tree{Root: s.m.Root, Fetch: func(r manifest.Ref) ([]byte, error) {
+		return c.fetch(ctx, s, r)
+	}}
+}
+
+// fetch returns the frame of a page: from what has been read of the root object, from the
+// cache, or from the bucket.
+func (c *Catalog) fetch(ctx context.Context, s *snapshot, r manifest.Ref) ([]byte, error) {
+	at := r.At
+	if at.Pack == (manifest.PackName{}) {
+		if frame := s.inline(at); frame != nil {
+			return frame, nil
+		}
+	}
+	if c.o.Pages != nil {
+		if frame := c.o.Pages.Recall(at.Tag[:]); manifest.TagOf(frame) == at.Tag {
+			return frame, nil
+		}
+	}
+	key, o := packKey(at.Pack), bucket.GetOptions{Offset: int64(at.Off), Length: int64(at.Len)}
+	if at.Pack == (manifest.PackName{}) {
+		if s.size == 0 || int64(at.Off)+int64(at.Len) > s.size {
+			return nil, fmt.Errorf("%w: page at %q lies outside its object", manifest.ErrCorrupt, r.First)
+		}
+		key, o.IfMatch = rootName, s.etag
+	}
+	frame, _, err := c.get(ctx, key, o)
+	if errors.Is(err, bucket.ErrNotFound) && key != rootName {
+		return nil, fmt.Errorf("%w: pack %s is missing", manifest.ErrCorrupt, key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read page at %q: %w", r.First, moved(err))
+	}
+	c.keep(at.Tag, frame)
+	return frame, nil
+}
+
+// inline returns the bytes at a location in the root object, or nil if they have not been read.
+func (s *snapshot) inline(at manifest.Location) []byte {
+	from, to := int64(at.Off)-s.off, int64(at.Off)-s.off+int64(at.Len)
+	if from < 0 || to > int64(len(s.have)) {
+		return nil
+	}
+	return s.have[from:to:to]
+}
+
+func (c *Catalog) keep(tag manifest.Tag, frame []byte) {
+	if c.o.Pages != nil {
+		c.o.Pages.Remember(tag[:], frame)
+	}
+}
+
+// get reads all of an object, or of the range that o asks for.
+func (c *Catalog) get(ctx context.Context, name string, o bucket.GetOptions) ([]byte, bucket.Object, error) {
+	body, obj, err := c.store.Get(ctx, c.o.Prefix+name, o)
+	if err != nil {
+		return nil, obj, err
+	}
+	defer body.Close()
+	b, err := io.ReadAll(body)
+	return b, obj, err
+}
+
+func packKey(name manifest.PackName) string { return packs + fmt.Sprintf("%x", name[:]) }
+
+func (c *Catalog) rootRecord() []byte { return []byte("root " + c.o.Place) }
+
+// recall returns the last root that this cache has seen, without its pages, or nil.
+func (c *Catalog) recall() *snapshot {
+	if c.o.State == nil {
+		return nil
+	}
+	b := c.o.State.Recall(c.rootRecord())
+	if len(b) < 9 || len(b) < 9+int(b[8]) {
+		return nil
+	}
+	s := &snapshot{size: int64(binary.LittleEndian.Uint64(b)), etag: string(b[9 : 9+b[8]]), footer: b[9+b[8]:]}
+	s.have, s.off = s.footer, s.size-int64(len(s.footer))
+	m, err := manifest.DecodeFooter(s.footer)
+	if err != nil {
+		return nil
+	}
+	s.m = m
+	return s
+}
+
+// remember keeps the root for recall: its size, its ETag and its footer.
+func (c *Catalog) remember(s *snapshot) {
+	if c.o.State == nil || len(s.etag) > 255 {
+		return
+	}
+	b := binary.LittleEndian.AppendUint64(nil, uint64(s.size))
+	b = append(b, byte(len(s.etag)))
+	b = append(b, s.etag...)
+	c.o.State.Remember(c.rootRecord(), append(b, s.footer...))
+}

@@ -1,0 +1,95 @@
+package catalog
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"merkur/store/bucket"
+)
+
+// Powers is what a server does with what it is asked.
+type Powers struct {
+	PutConditions    bool // a put heeds If-Match and If-None-Match
+	DeleteConditions bool // a delete heeds If-Match
+	Checksums        bool // CRC-64/NVME is taken and verified
+}
+
+// keepPowers is how long the outcome of a probe is believed.
+const keepPowers = 7 * 24 * time.Hour
+
+// Probe finds out what the server does, by trying it on an object of its own below the
+// reserved prefix. The outcome is remembered for a week.
+func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
+	defer func() { c.careful = err == nil && !p.PutConditions }()
+	if p, ok := c.recallPowers(); ok {
+		return p, nil
+	}
+	id := newID()
+	key := fmt.Sprintf("%s%s%x", c.o.Prefix, probes, id[:])
+	p, err = c.tryPowers(ctx, key)
+	if derr := c.store.Delete(ctx, key, bucket.Condition{}); err == nil {
+		err = derr
+	}
+	if err != nil {
+		return p, fmt.Errorf("probe what the server can do: %w", err)
+	}
+	if c.o.State != nil {
+		c.o.State.Remember(c.powersRecord(), p.encode(c.o.Now()))
+	}
+	return p, nil
+}
+
+func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err error) {
+	body := []byte("probe\n")
+	if _, err = c.put(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}}); err == nil {
+		p.Checksums = true
+	} else if errors.Is(err, bucket.ErrUnsupported) {
+		_, err = putBytes(ctx, c.store, key, body, bucket.PutOptions{})
+	}
+	if err != nil && !errors.Is(err, bucket.ErrUncertain) {
+		return p, err
+	}
+	// The conditions below do not hold. A server that heeds them refuses.
+	const noETag = "00000000000000000000000000000000"
+	_, exists := putBytes(ctx, c.store, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
+	_, differs := putBytes(ctx, c.store, key, body, bucket.PutOptions{Condition: bucket.Condition{IfMatch: noETag}})
+	deleted := c.store.Delete(ctx, key, bucket.Condition{IfMatch: noETag})
+	for _, err := range []error{exists, differs, deleted} {
+		if err != nil && !errors.Is(err, bucket.ErrChanged) && !errors.Is(err, bucket.ErrUnsupported) {
+			return p, err
+		}
+	}
+	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
+	p.DeleteConditions = errors.Is(deleted, bucket.ErrChanged)
+	return p, nil
+}
+
+func (c *Catalog) powersRecord() []byte { return []byte("powers " + c.o.Place) }
+
+func (p Powers) encode(now time.Time) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(now.UnixNano()))
+	for _, power := range []bool{p.PutConditions, p.DeleteConditions, p.Checksums} {
+		if power {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
+	}
+	return b
+}
+
+func (c *Catalog) recallPowers() (p Powers, ok bool) {
+	if c.o.State == nil {
+		return p, false
+	}
+	b := c.o.State.Recall(c.powersRecord())
+	if len(b) != 11 {
+		return p, false
+	}
+	age := c.o.Now().UnixNano() - int64(binary.LittleEndian.Uint64(b))
+	p = Powers{PutConditions: b[8] == 1, DeleteConditions: b[9] == 1, Checksums: b[10] == 1}
+	return p, age >= 0 && age < int64(keepPowers)
+}

@@ -1,0 +1,49 @@
+package catalog
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"merkur/store/bucket/buckettest"
+)
+
+func TestProbe(t *testing.T) {
+	heedless := func(ops ...buckettest.Op) *buckettest.Memory {
+		m := &buckettest.Memory{Heedless: map[buckettest.Op]bool{}}
+		for _, op := range ops {
+			m.Heedless[op] = true
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		store *buckettest.Memory
+		want  Powers
+	}{
+		"all":                  {&buckettest.Memory{}, Powers{true, true, true}},
+		"no conditions":        {heedless(buckettest.Put, buckettest.Delete), Powers{false, false, true}},
+		"no delete conditions": {heedless(buckettest.Delete), Powers{true, false, true}},
+		"no checksums":         {&buckettest.Memory{NoChecksum: true}, Powers{true, true, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWriter(c.store)
+			got, err := w.open(t).Probe(context.Background())
+			if err != nil || got != c.want {
+				t.Fatalf("%+v, %v, want %+v", got, err, c.want)
+			}
+			for key := range c.store.Objects() {
+				if strings.Contains(key, "probe") {
+					t.Errorf("%s is left behind", key)
+				}
+			}
+			before := len(c.store.Calls())
+			again := w.open(t)
+			if got, err := again.Probe(context.Background()); err != nil || got != c.want {
+				t.Errorf("second time: %+v, %v", got, err)
+			}
+			if n := len(c.store.Calls()) - before; n != 1 {
+				t.Errorf("a probe that is remembered takes %d requests", n-1)
+			}
+		})
+	}
+}
