@@ -94,16 +94,17 @@ func (b *Builder) addChild(r Ref) error {
 	return nil
 }
 
-// close hands the open page of a level to the sink and its ref to the level above.
+// close hands the open page of a level to the sink and its ref to the level above. The page
+// stays open meanwhile, so that Sealed, called by the sink, reaches its children too.
 func (b *Builder) close(lvl int) error {
 	l := &b.levels[lvl]
 	page := l.open
-	l.open = Page{Level: uint8(lvl)}
-	l.closed++
 	at, err := b.sink(&page)
 	if err != nil {
 		return err
 	}
+	l.open = Page{Level: uint8(lvl)}
+	l.closed++
 	ref := page.Ref()
 	ref.At = at
 	return b.addChild(ref)
@@ -125,7 +126,7 @@ func (b *Builder) Finish() (Root, error) {
 }
 
 // Sealed tells the builder that the pages handed out so far with the zero pack have been
-// stored under a name.
+// stored under a name. A sink may call it before it stores the page it was given.
 func (b *Builder) Sealed(name PackName) {
 	for i := range b.levels {
 		for j := range b.levels[i].open.Children {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"merkur/manifest"
 	"merkur/store/bucket"
@@ -22,7 +23,9 @@ type snapshot struct {
 	footer []byte
 	size   int64
 	sealed []manifest.PackName // packs stored for this generation
-	// The bytes of the object from off on. A range of them that is not here is fetched.
+	// The bytes of the object from off on. A range of them that is not here is fetched; a commit
+	// may extend them while a tree of this snapshot is being read.
+	mu   sync.Mutex
 	have []byte
 	off  int64
 }
@@ -89,6 +92,8 @@ func (c *Catalog) extend(ctx context.Context, s *snapshot, off int64) error {
 	if err != nil {
 		return moved(err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.have, s.off = append(b, s.have...), off
 	return nil
 }
@@ -150,6 +155,8 @@ func (c *Catalog) fetch(ctx context.Context, s *snapshot, r manifest.Ref) ([]byt
 
 // inline returns the bytes at a location in the root object, or nil if they have not been read.
 func (s *snapshot) inline(at manifest.Location) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	from, to := int64(at.Off)-s.off, int64(at.Off)-s.off+int64(at.Len)
 	if from < 0 || to > int64(len(s.have)) {
 		return nil
