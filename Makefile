@@ -1,0 +1,55 @@
+# What a person needs: make, make demo, make test. All that these need beyond Go is built here,
+# at pinned versions, into .bin.
+
+GO ?= go
+BIN := $(CURDIR)/.bin
+SERVER := $(BIN)/versitygw
+LINT := $(BIN)/staticcheck
+FUZZTIME ?= 10s
+
+.PHONY: all build demo test vet lint unit platforms fuzz tools memory clean
+
+all: build
+
+build: ## the program, as .bin/merkur
+	$(GO) build -o $(BIN)/merkur ./cmd/merkur
+
+demo: build tools ## mirror a real tree to a real S3 server, and show what each run costs
+	$(GO) run ./benchmarks/demo -merkur $(BIN)/merkur -server $(SERVER)
+
+test: tools vet lint platforms unit ## all that must pass
+
+vet:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null))" || { echo 'gofmt would change:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+
+lint: $(LINT)
+	$(LINT) ./...
+
+platforms: ## it builds and vets elsewhere too
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+
+unit: $(SERVER)
+	$(GO) test -race ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+memory: build tools ## peak memory of first and no-op runs of a million and two million files (takes long)
+	$(GO) run ./benchmarks/memory -merkur $(BIN)/merkur -server $(SERVER)
+
+tools: $(SERVER) $(LINT)
+
+$(SERVER): tools/go.mod tools/go.sum
+	$(GO) -C tools build -o $@ github.com/versity/versitygw/cmd/versitygw
+
+$(LINT): tools/lint/go.mod tools/lint/go.sum
+	$(GO) -C tools/lint build -o $@ honnef.co/go/tools/cmd/staticcheck
+
+clean:
+	rm -rf $(BIN)

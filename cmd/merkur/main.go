@@ -1,0 +1,66 @@
+// Command merkur mirrors directory trees to S3, and decides by content what to send.
+//
+// It takes the command line of "aws s3 sync", prints what that prints, and exits as that does.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set when a release is built.
+var version = "0.1.0-dev"
+
+func main() { os.Exit(run(os.Args)) }
+
+// run is the program but for its exit, so that tests can be it.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second interrupt is not caught: it ends the program at once.
+	context.AfterFunc(ctx, stop)
+	status := exitDone
+	app := &cli.App{
+		Name:            "merkur",
+		Usage:           "mirror directory trees to S3, by content",
+		Version:         version,
+		HideHelpCommand: true,
+		Commands:        []*cli.Command{syncCommand(args, &status)},
+		ExitErrHandler:  func(*cli.Context, error) {}, // this function prints and exits
+		CommandNotFound: func(c *cli.Context, name string) { status = unknownCommand(name) },
+		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
+	}
+	err := app.RunContext(ctx, permute(args, app.Commands))
+	if err == nil {
+		return status
+	}
+	return explain(os.Stderr, err)
+}
+
+// The exit codes are those of aws v2.
+const (
+	exitDone     = 0
+	exitFailed   = 1   // a transfer failed, or the run could not go on
+	exitWarned   = 2   // nothing failed, but something was left out
+	exitUsage    = 252 // the command line is wrong
+	exitNoSource = 255 // the local source does not exist
+)
+
+// A usageError is a wrong command line.
+type usageError struct{ error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+func unknownCommand(name string) int {
+	return explain(os.Stderr, usage(errors.New("unknown command "+name)))
+}

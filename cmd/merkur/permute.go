@@ -1,0 +1,48 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// permute moves the options of a command before its paths, keeping the order of both, so that
+// they may be given before, after and between them, as aws takes them. What follows "--" is
+// left alone.
+func permute(args []string, commands []*cli.Command) []string {
+	if len(args) < 2 {
+		return args
+	}
+	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[1]) })
+	if i < 0 {
+		return args
+	}
+	valued := map[string]bool{}
+	for _, f := range commands[i].Flags {
+		for _, name := range f.Names() {
+			g, ok := f.(cli.DocGenerationFlag)
+			valued[name] = ok && g.TakesValue()
+		}
+	}
+	var options, paths []string
+	rest := args[2:]
+	for len(rest) > 0 {
+		arg := rest[0]
+		rest = rest[1:]
+		switch {
+		case arg == "--":
+			paths = append(paths, rest...)
+			rest = nil
+		case len(arg) < 2 || arg[0] != '-':
+			paths = append(paths, arg)
+		default:
+			options = append(options, arg)
+			if valued[strings.TrimLeft(arg, "-")] && len(rest) > 0 {
+				options = append(options, rest[0])
+				rest = rest[1:]
+			}
+		}
+	}
+	return slices.Concat(args[:2], options, []string{"--"}, paths)
+}

@@ -1,0 +1,81 @@
+// Package merkur holds no code, only the tests of the house as a whole.
+package merkur
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Arrows point one way. A package may import those of the packages in its row, and no other of
+// ours; a package that stands in no row has no place in the house.
+var arrows = map[string][]string{
+	"manifest":                {},
+	"hashing":                 {"manifest"},
+	"store/bucket":            {"manifest"},
+	"store/bucket/buckettest": {"store/bucket"},
+	"store/cache":             {"manifest"},
+	"store/catalog":           {"manifest", "store/bucket"},
+	"transfer":                {"manifest", "hashing", "store/bucket", "store/cache", "store/catalog"},
+	"cmd/merkur":              {"manifest", "hashing", "store/bucket", "store/cache", "store/catalog", "transfer"},
+	"benchmarks/demo":         {"store/bucket", "store/bucket/buckettest"},
+	"benchmarks/memory":       {"store/bucket", "store/bucket/buckettest"},
+}
+
+// The AWS SDK is known in one place.
+var only = map[string]string{
+	"github.com/aws/":               "store/bucket",
+	"github.com/dgraph-io/badger":   "store/cache",
+	"github.com/urfave/cli":         "cmd/merkur",
+	"github.com/klauspost/compress": "manifest",
+	"lukechampine.com/blake3":       "hashing",
+}
+
+func TestArrows(t *testing.T) {
+	seen := 0
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "tools" || d.Name() == "testdata" || len(d.Name()) > 1 && d.Name()[0] == '.') {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		seen++
+		dir := path.Dir(filepath.ToSlash(file))
+		allowed, known := arrows[dir]
+		if !known {
+			t.Errorf("%s: package %s has no place in the house", file, dir)
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if ours, ok := strings.CutPrefix(imported, "merkur/"); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s", file, ours)
+			}
+			for prefix, place := range only {
+				if strings.HasPrefix(imported, prefix) && !strings.HasPrefix(dir, place) {
+					t.Errorf("%s imports %s, which only %s may", file, imported, place)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || seen < 30 {
+		t.Fatalf("%d files seen, %v", seen, err)
+	}
+}

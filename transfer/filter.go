@@ -1,0 +1,203 @@
+package transfer
+
+import (
+	"regexp"
+	"strings"
+)
+
+// A Filter is one --exclude or --include of the command line.
+type Filter struct {
+	Include bool
+	Pattern string
+}
+
+// Filters are the filters of a run in the order of the command line: the last that matches a
+// path decides, and a path that none matches is selected. Patterns mean what they mean to aws:
+// they are matched as Python's fnmatch does against the whole path below the local root and
+// below the bucket's prefix, "*" and "?" match "/" too, and an absolute pattern stands for
+// itself.
+//
+// Where aws can lose data this departs from it: a path that the filters deselect on either side
+// is left alone on both. So a pattern that matches only local paths hides files from the
+// upload, and does not turn their copies into objects without a file.
+type Filters struct {
+	roots [2]string // of the local tree and of the bucket's: what a key is put behind
+	rules []rule
+}
+
+type rule struct {
+	include bool
+	match   []*regexp.Regexp
+	literal []string // per match: what it begins with, as far as that is fixed
+}
+
+// NewFilters roots filters at a local directory, absolute and with "/" between names, and at a
+// bucket and prefix.
+func NewFilters(filters []Filter, dir, bucketPrefix string) *Filters {
+	f := &Filters{roots: [2]string{strings.TrimSuffix(dir, "/") + "/", strings.TrimSuffix(bucketPrefix, "/") + "/"}}
+	for _, given := range filters {
+		r := rule{include: given.Include}
+		for _, root := range f.roots {
+			pattern := root + given.Pattern
+			if strings.HasPrefix(given.Pattern, "/") {
+				pattern = given.Pattern
+			}
+			r.match = append(r.match, fnmatch(pattern))
+			r.literal = append(r.literal, fixed(pattern))
+		}
+		f.rules = append(f.rules, r)
+	}
+	return f
+}
+
+// Select reports whether the filters select the key on both sides.
+func (f *Filters) Select(key string) bool {
+	for _, root := range f.roots {
+		if !f.selects(root + key) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *Filters) selects(path string) bool {
+	selected := true
+	for _, r := range f.rules {
+		if r.include != selected && r.matches(path) {
+			selected = r.include
+		}
+	}
+	return selected
+}
+
+func (r rule) matches(path string) bool {
+	return r.match[0].MatchString(path) || r.match[1].MatchString(path)
+}
+
+// Descend reports whether the filters can select anything below the directory, whose key ends
+// in "/". It may say yes where nothing is selected in the end, never the other way round.
+func (f *Filters) Descend(dir string) bool {
+	path := f.roots[0] + dir
+	selected := true
+	for _, r := range f.rules {
+		switch {
+		case r.include && !selected:
+			selected = r.reaches(path)
+		case !r.include && selected:
+			selected = !r.covers(path)
+		}
+	}
+	return selected
+}
+
+// covers reports whether the rule surely matches all that is below the directory: it ends in
+// "*" and matches what is before.
+func (r rule) covers(dir string) bool {
+	for _, m := range r.match {
+		if strings.HasSuffix(m.String(), `.*\z`) && m.MatchString(dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// reaches reports whether the rule may match something below the directory.
+func (r rule) reaches(dir string) bool {
+	for _, begin := range r.literal {
+		if strings.HasPrefix(begin, dir) || strings.HasPrefix(dir, begin) {
+			return true
+		}
+	}
+	return false
+}
+
+// fixed returns the part of a pattern before its first wildcard.
+func fixed(pattern string) string {
+	if i := strings.IndexAny(pattern, "*?["); i >= 0 {
+		return pattern[:i]
+	}
+	return pattern
+}
+
+// fnmatch translates a pattern of Python's fnmatch. There is no escape: a wildcard that means
+// itself is written as a set of one, "[*]".
+func fnmatch(pattern string) *regexp.Regexp {
+	var re strings.Builder
+	re.WriteString(`(?s)\A`)
+	for rest := pattern; rest != ""; {
+		switch rest[0] {
+		case '*':
+			rest = strings.TrimLeft(rest, "*")
+			re.WriteString(`.*`)
+		case '?':
+			rest = rest[1:]
+			re.WriteString(`.`)
+		case '[':
+			set, after := cutSet(rest)
+			re.WriteString(set)
+			rest = after
+		default:
+			n := strings.IndexAny(rest, "*?[")
+			if n < 0 {
+				n = len(rest)
+			}
+			re.WriteString(regexp.QuoteMeta(rest[:n]))
+			rest = rest[n:]
+		}
+	}
+	re.WriteString(`\z`)
+	return regexp.MustCompile(re.String())
+}
+
+// cutSet translates the set at the front of a pattern, "[abc]", "[a-z]" or "[!abc]", and
+// returns what follows. A "[" that nothing closes means itself; a "]" that comes first belongs
+// to the set.
+func cutSet(pattern string) (re, after string) {
+	body := pattern[1:]
+	negated := strings.HasPrefix(body, "!")
+	if negated {
+		body = body[1:]
+	}
+	first := 0
+	if strings.HasPrefix(body, "]") {
+		first = 1
+	}
+	end := strings.IndexByte(body[min(first, len(body)):], ']')
+	if end < 0 {
+		return `\[`, pattern[1:]
+	}
+	end += first
+	return class([]rune(body[:end]), negated), body[end+1:]
+}
+
+// class writes the members of a set as a class of Go's regular expressions. A range that runs
+// backwards has no members.
+func class(set []rune, negated bool) string {
+	var members strings.Builder
+	for i := 0; i < len(set); i++ {
+		lo, hi := set[i], set[i]
+		if i+2 < len(set) && set[i+1] == '-' {
+			hi = set[i+2]
+			i += 2
+		}
+		if lo <= hi {
+			members.WriteString(quoteRune(lo) + "-" + quoteRune(hi))
+		}
+	}
+	switch {
+	case members.Len() == 0 && negated:
+		return `.`
+	case members.Len() == 0:
+		return `[^\x{0}-\x{10FFFF}]`
+	case negated:
+		return `[^` + members.String() + `]`
+	}
+	return `[` + members.String() + `]`
+}
+
+func quoteRune(r rune) string {
+	if strings.ContainsRune(`\]^-[`, r) {
+		return `\` + string(r)
+	}
+	return string(r)
+}

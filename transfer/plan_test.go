@@ -1,0 +1,169 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"merkur/manifest"
+)
+
+func TestPlan(t *testing.T) {
+	file := &manifest.Entry{Key: "k", Size: 5, Digest: manifest.Digest{1}}
+	object := &manifest.Entry{Key: "k", Size: 5, Digest: manifest.Digest{2}, Evidence: manifest.Evidence{ETag: "e"}}
+	found := &manifest.Entry{Key: "k", Size: 5, Unproven: true, Evidence: manifest.Evidence{ETag: "e"}}
+	larger := &manifest.Entry{Key: "k", Size: 6, Unproven: true, Evidence: manifest.Evidence{ETag: "e"}}
+	all := func(string) bool { return true }
+	none := func(string) bool { return false }
+	for name, c := range map[string]struct {
+		policy   policy
+		old, new *manifest.Entry
+		want     Verb
+		nothing  bool
+		ifMatch  string
+	}{
+		"new file":                 {policy{selects: all}, nil, file, Put, false, ""},
+		"changed file":             {policy{selects: all}, object, file, Put, false, "e"},
+		"object of unknown origin": {policy{selects: all}, found, file, Prove, false, "e"},
+		"the same, other size":     {policy{selects: all}, larger, file, Put, false, "e"},
+		"no file":                  {policy{selects: all}, object, nil, Delete, true, ""},
+		"no file, delete":          {policy{selects: all, delete: true}, object, nil, Delete, false, "e"},
+		"no file, not selected":    {policy{selects: none, delete: true}, object, nil, Delete, true, ""},
+		"not readable, delete":     {policy{selects: all, delete: true, unknown: unknown{"k": true}}, object, nil, Delete, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, ok := c.policy.plan(manifest.Change{Key: "k", Old: c.old, New: c.new})
+			if ok == c.nothing {
+				t.Fatalf("planned: %v", ok)
+			}
+			if !ok {
+				return
+			}
+			cond := a.condition()
+			if a.Verb != c.want || cond.IfMatch != c.ifMatch || cond.IfNone != (c.old == nil) {
+				t.Errorf("verb %v on condition %+v", a.Verb, cond)
+			}
+		})
+	}
+}
+
+func TestUnknownCoversWhatIsBelow(t *testing.T) {
+	u := unknown{}
+	u.add("a/b/")
+	u.add("f")
+	for key, want := range map[string]bool{
+		"a/b/c": true, "a/b/c/d": true, "a/b": true, "a/bc": false, "a/": false, "f": true, "f/x": true, "fx": false,
+	} {
+		if u.covers(key) != want {
+			t.Errorf("%q is covered: %v", key, !want)
+		}
+	}
+	u.add("")
+	if !u.covers("anything") {
+		t.Error("an unreadable root covers nothing")
+	}
+}
+
+func TestGuard(t *testing.T) {
+	for _, c := range []struct {
+		n, total, files uint64
+		limit           Limit
+		allow           bool
+		want            error
+	}{
+		{0, 0, 0, Limit{}, false, nil},
+		{0, 10, 0, Limit{}, false, nil},
+		{10, 10, 0, Limit{}, false, ErrEmptySource},
+		{10, 10, 0, Limit{}, true, nil},
+		{1000, 1000, 0, Limit{}, true, nil},
+		{100, 120, 20, Limit{}, false, nil},
+		{101, 120, 19, Limit{}, false, ErrTooManyDeletes},
+		{500, 1000, 500, Limit{}, false, nil},
+		{501, 1000, 499, Limit{}, false, ErrTooManyDeletes},
+		{501, 1000, 499, Limit{Count: 501, Given: true}, false, nil},
+		{1, 1000, 999, Limit{Count: 0, Given: true}, false, ErrTooManyDeletes},
+		{100, 1000, 900, Limit{Percent: 10, Given: true}, false, nil},
+		{101, 1000, 899, Limit{Percent: 10, Given: true}, false, ErrTooManyDeletes},
+	} {
+		if err := guard(c.n, c.total, c.files, c.limit, c.allow); !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// The ETag of an object stored in parts, against the definition.
+func TestSumsOf(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789"), 100)
+	for _, part := range []int64{0, 1, 7, 100, 333, 999, 1000, 1001} {
+		want := fmt.Sprintf("%x", md5.Sum(body))
+		if part > 0 {
+			var whole []byte
+			n := 0
+			for rest := body; len(rest) > 0; n++ {
+				head := rest[:min(int(part), len(rest))]
+				sum := md5.Sum(head)
+				whole, rest = append(whole, sum[:]...), rest[len(head):]
+			}
+			want = fmt.Sprintf("%x-%d", md5.Sum(whole), n)
+		}
+		for _, chunk := range []int{1, 64, 4096} {
+			got, err := sumsOf(context.Background(), bytes.NewReader(body), make([]byte, chunk), part)
+			if err != nil || got.etag != want {
+				t.Errorf("parts of %d read by %d: %s, %v, want %s", part, chunk, got.etag, err, want)
+			}
+		}
+	}
+}
+
+func TestPartSize(t *testing.T) {
+	for _, size := range []int64{wholeLimit, 80 << 30, 80<<30 + 1, 5 << 40, 48 << 40} {
+		part := partSize(size)
+		if n := (size + part - 1) / part; n > maxParts || part&(part-1) != 0 {
+			t.Errorf("%d bytes in %d parts of %d", size, n, part)
+		}
+	}
+}
+
+func TestHullAndWithin(t *testing.T) {
+	r := func(first, last string) *manifest.Range { return &manifest.Range{First: first, Last: last} }
+	if h := hull(r("b", "c"), r("a", "b")); *h != *r("a", "c") {
+		t.Errorf("%v", h)
+	}
+	if h := hull(r("b", ""), r("a", "z")); *h != *r("a", "") {
+		t.Errorf("%v", h)
+	}
+	if hull(nil, nil) != nil || *hull(nil, r("a", "b")) != *r("a", "b") {
+		t.Error("the hull of nothing is not nothing")
+	}
+	for _, c := range []struct {
+		a, b *manifest.Range
+		want bool
+	}{
+		{nil, nil, true}, {r("a", "b"), nil, false}, {r("b", "c"), r("a", "d"), true}, {r("b", "e"), r("a", "d"), false},
+		{r("b", ""), r("a", "d"), false}, {r("b", "c"), r("a", ""), true}, {r("b", ""), r("a", ""), true},
+	} {
+		if within(c.a, c.b) != c.want {
+			t.Errorf("%v within %v: %v", c.a, c.b, !c.want)
+		}
+	}
+}
+
+func TestContentType(t *testing.T) {
+	for key, want := range map[string]string{
+		"a.html": "text/html", "x/y.JS": "text/javascript", "a.tar.gz": "application/x-tar", "a.tgz": "application/x-tar",
+		"a.html.gz": "text/html", "noext": "", "a.unknown": "", ".profile": "", "d.css/x": "",
+	} {
+		if got := contentType(key); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	for ext, typ := range types {
+		if !strings.HasPrefix(ext, ".") || ext != strings.ToLower(ext) || !strings.Contains(typ, "/") {
+			t.Errorf("%q: %q", ext, typ)
+		}
+	}
+}

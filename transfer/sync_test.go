@@ -1,0 +1,630 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/zeebo/blake3"
+
+	"merkur/hashing"
+	"merkur/manifest"
+	"merkur/store/bucket"
+	"merkur/store/bucket/buckettest"
+	"merkur/store/catalog"
+)
+
+// A table is a Space and a scan's cache, in memory.
+type table struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+func newTable() *table { return &table{m: map[string][]byte{}} }
+
+func (t *table) Recall(name []byte) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.m[string(name)]
+}
+
+func (t *table) Remember(name, record []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.m[string(name)] = slices.Clone(record)
+}
+
+// A machine mirrors one directory to one store, again and again.
+type machine struct {
+	t     *testing.T
+	dir   string
+	store *buckettest.Memory
+	o     Options
+	lines []string // what the last run told
+	calls []buckettest.Call
+}
+
+func newMachine(t *testing.T, store *buckettest.Memory) *machine {
+	m := &machine{t: t, dir: t.TempDir(), store: store}
+	m.o = Options{
+		Dir: m.dir, Store: store, Place: "test", Prefix: "p/", Concurrency: 4,
+		Scan:     hashing.Options{Follow: true, TrustStat: true},
+		Identity: catalog.Identity{Writer: manifest.ID{byte(time.Now().UnixNano()), 1}, Alone: true},
+	}
+	m.forget()
+	return m
+}
+
+// forget loses the cache.
+func (m *machine) forget() {
+	m.o.Pages, m.o.State, m.o.Scan.Cache = newTable(), newTable(), newTable()
+}
+
+func (m *machine) write(files map[string]string) {
+	m.t.Helper()
+	for name, body := range files {
+		path := filepath.Join(m.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			m.t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}
+
+func (m *machine) remove(name string) {
+	m.t.Helper()
+	if err := os.RemoveAll(filepath.Join(m.dir, name)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// try runs Upload and returns what it returns.
+func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, error) {
+	o := m.o
+	if change != nil {
+		change(&o)
+	}
+	m.lines = nil
+	o.Report = func(e Event) {
+		switch {
+		case e.Done != nil:
+			m.lines = append(m.lines, []string{"put", "prove", "delete"}[e.Done.Verb]+" "+e.Done.Key)
+		case e.Failed != nil:
+			m.lines = append(m.lines, fmt.Sprintf("failed %s: %v", e.Failed.Action.Key, e.Failed.Err))
+		case e.Problem != nil:
+			m.lines = append(m.lines, fmt.Sprintf("problem %s: %v", e.Problem.Key, e.Problem.Reason))
+		default:
+			m.lines = append(m.lines, "note "+e.Note)
+		}
+	}
+	before := len(m.store.Calls())
+	sum, err := Upload(ctx, o)
+	m.calls = m.store.Calls()[before:]
+	slices.Sort(m.lines)
+	return sum, err
+}
+
+// run runs Upload, which must succeed, and checks what it left with audit.
+func (m *machine) run(change func(*Options)) Summary {
+	m.t.Helper()
+	sum, err := m.try(context.Background(), change)
+	if err != nil {
+		m.t.Fatalf("%v\n%s", err, strings.Join(m.lines, "\n"))
+	}
+	audit(m.t, m.store)
+	return sum
+}
+
+// mirrors runs Upload with --delete and checks that the bucket then is the tree.
+func (m *machine) mirrors() Summary {
+	m.t.Helper()
+	sum := m.run(func(o *Options) { o.Delete = true })
+	if got, want := objects(m.store), files(m.t, m.dir); !slices.Equal(got, want) {
+		m.t.Fatalf("bucket:\n%s\ntree:\n%s\nthe run said:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), strings.Join(m.lines, "\n"))
+	}
+	return sum
+}
+
+func (m *machine) wants(lines ...string) {
+	m.t.Helper()
+	if !slices.Equal(m.lines, lines) {
+		m.t.Errorf("the run said:\n%s\nwant:\n%s", strings.Join(m.lines, "\n"), strings.Join(lines, "\n"))
+	}
+}
+
+func (m *machine) count(op buckettest.Op) (n int) {
+	for _, c := range m.calls {
+		if c.Op == op {
+			n++
+		}
+	}
+	return n
+}
+
+// objects lists key and digest of all that is not the program's own.
+func objects(store *buckettest.Memory) (list []string) {
+	for key, body := range store.Objects() {
+		if key := strings.TrimPrefix(key, "p/"); !strings.HasPrefix(key, manifest.Reserved) {
+			list = append(list, fmt.Sprintf("%s %x", key, blake3.Sum256(body)))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// files lists key and digest of all files of a directory.
+func files(t *testing.T, dir string) (list []string) {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		key, _ := filepath.Rel(dir, path)
+		list = append(list, fmt.Sprintf("%s %x", filepath.ToSlash(key), blake3.Sum256(body)))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// audit reads the manifest as a stranger does: each entry must be the object in the bucket,
+// unless an intent says that it may not be.
+func audit(t *testing.T, store *buckettest.Memory) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := catalog.Open(ctx, store, catalog.Options{Prefix: "p/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := func(key string) bool {
+		for _, i := range c.Foreign() {
+			if i.Range != nil && i.Range.Contains(key) {
+				return true
+			}
+		}
+		return false
+	}
+	bodies := store.Objects()
+	for e, err := range c.Tree(ctx).Entries("") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, ok := bodies["p/"+e.Key]
+		switch {
+		case pending(e.Key):
+		case !ok:
+			t.Errorf("the manifest names %s, which is not there", e.Key)
+		case !e.Unproven && manifest.Digest(blake3.Sum256(body)) != e.Digest:
+			t.Errorf("the manifest lies about %s", e.Key)
+		case int64(len(body)) != e.Size:
+			t.Errorf("the manifest is wrong about the size of %s", e.Key)
+		}
+	}
+}
+
+func tree() map[string]string {
+	files := map[string]string{"empty": "", "a.txt": "a", "a/b": "ab", "a0": "a0", "dir/é": "e"}
+	for i := range 40 {
+		files[fmt.Sprintf("many/%02d", i)] = fmt.Sprint("file ", i)
+	}
+	return files
+}
+
+func TestUploadStory(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(tree())
+	if sum := m.mirrors(); sum.Uploaded != 45 || sum.Deleted != 0 {
+		t.Errorf("first run: %+v", sum)
+	}
+	root := m.mirrors().Root.Digest
+
+	m.wants()
+	if len(m.calls) != 1 || m.count(buckettest.Get) != 1 {
+		t.Errorf("nothing changed, and it took %v", m.calls)
+	}
+
+	touched := time.Now().Add(-time.Hour)
+	for name := range tree() {
+		if err := os.Chtimes(filepath.Join(m.dir, name), touched, touched); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sum := m.mirrors(); sum.Uploaded != 0 || sum.Root.Digest != root || len(m.calls) != 1 {
+		t.Errorf("touched: %+v, %v", sum, m.calls)
+	}
+
+	m.write(map[string]string{"a.txt": "b"})
+	m.mirrors()
+	m.wants("put a.txt")
+	if m.count(buckettest.List) != 0 {
+		t.Error("an edit needs a listing")
+	}
+
+	m.remove("many/07")
+	m.run(nil)
+	m.wants()
+	if len(m.calls) != 1 {
+		t.Errorf("a deleted file without --delete takes %v", m.calls)
+	}
+	m.run(func(o *Options) { o.Delete, o.DryRun = true, true })
+	m.wants("delete many/07")
+	if m.count(buckettest.Put)+m.count(buckettest.Delete) != 0 {
+		t.Error("a dry run writes")
+	}
+	m.mirrors()
+	m.wants("delete many/07")
+
+	m.forget()
+	if sum := m.mirrors(); sum.Uploaded != 0 || len(m.calls) != 1 {
+		t.Errorf("without a cache: %+v, %v", sum, m.calls)
+	}
+
+	m.remove("a")
+	m.write(map[string]string{"a": "now a file", "a.txt": "c"})
+	m.remove("dir")
+	m.mirrors()
+	m.wants("delete a/b", "delete dir/é", "put a", "put a.txt")
+}
+
+func TestLargeFilesGoInParts(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	body := strings.Repeat("0123456789abcdef", (20<<20)/16)
+	m.write(map[string]string{"large": body, "exact": body[:wholeLimit], "whole": body[:wholeLimit-1]})
+	m.mirrors()
+	if begun, parts := m.count(buckettest.Begin), m.count(buckettest.Part); begun != 2 || parts != 4 {
+		t.Errorf("%d uploads of %d parts", begun, parts)
+	}
+	m.mirrors()
+	m.wants()
+	m.write(map[string]string{"large": body + "x"})
+	m.mirrors()
+	m.wants("put large")
+	if m.store.Uploads() != 0 {
+		t.Error("uploads are left behind")
+	}
+}
+
+func put(t *testing.T, store bucket.Store, key, body string) {
+	t.Helper()
+	if _, err := store.Put(context.Background(), key, strings.NewReader(body), int64(len(body)), bucket.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A prefix that another tool filled is taken over, and nothing that is equal is sent again.
+func TestAdopt(t *testing.T) {
+	ctx := context.Background()
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(tree())
+	parts := strings.Repeat("part", 5<<20/4)
+	m.write(map[string]string{"parts": parts + parts + "tail"})
+	for key, body := range tree() {
+		put(t, m.store, "p/"+key, body)
+	}
+	up, err := m.store.Upload(ctx, "p/parts", bucket.PutOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, body := range []string{parts, parts, "tail"} {
+		if err := up.Part(ctx, i+1, strings.NewReader(body), int64(len(body)), sumCRC(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := up.Complete(ctx); err != nil {
+		t.Fatal(err)
+	}
+	put(t, m.store, "p/a.txt", "z")   // same size, other content
+	put(t, m.store, "p/a0", "longer") // other size
+	put(t, m.store, "p/foreign/x", "not ours")
+	put(t, m.store, "p/marker/", "")
+	put(t, m.store, "q/elsewhere", "not in the prefix")
+
+	m.run(func(o *Options) { o.DryRun = true })
+	m.wants("note 47 objects were found that the manifest did not know; comparing their content", "put a.txt", "put a0")
+	if m.count(buckettest.Put) != 0 {
+		t.Error("a dry run writes")
+	}
+	sum := m.run(nil)
+	m.wants("note 47 objects were found that the manifest did not know; comparing their content", "put a.txt", "put a0")
+	if sum.Proved != 44 {
+		t.Errorf("%d proved", sum.Proved)
+	}
+	if sum = m.run(nil); len(m.calls) != 1 {
+		t.Errorf("the next run takes %v", m.calls)
+	}
+	m.run(func(o *Options) { o.Delete = true })
+	m.wants("delete foreign/x")
+	if _, ok := m.store.Objects()["q/elsewhere"]; !ok {
+		t.Error("an object outside of the prefix is gone")
+	}
+	if _, ok := m.store.Objects()["p/marker/"]; !ok {
+		t.Error("the marker of a folder is gone")
+	}
+}
+
+// What somebody else did behind the manifest's back is noticed at the keys that are touched.
+func TestForeignChanges(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"edited": "1", "removed": "1", "doomed": "1", "same": "1", "left": "1"})
+	m.mirrors()
+	put(t, m.store, "p/edited", "somebody else's")
+	put(t, m.store, "p/doomed", "somebody else's")
+	put(t, m.store, "p/new", "somebody else's")
+	put(t, m.store, "p/same", "2")
+	if err := m.store.Delete(context.Background(), "p/removed", bucket.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	m.write(map[string]string{"edited": "2", "removed": "2", "same": "2", "new": "2"})
+	m.remove("doomed")
+	sum, err := m.try(context.Background(), func(o *Options) { o.Delete = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := ": " + errForeign.Error()
+	m.wants("failed doomed"+foreign, "failed edited"+foreign, "failed new"+foreign, "put removed", "put same")
+	if sum.Failed != 3 || sum.Deleted != 0 {
+		t.Errorf("%+v", sum)
+	}
+	for key, want := range map[string]string{"edited": "somebody else's", "doomed": "somebody else's", "new": "somebody else's", "same": "2", "removed": "2"} {
+		if got := m.store.Objects()["p/"+key]; string(got) != want {
+			t.Errorf("%s holds %q", key, got)
+		}
+	}
+}
+
+// Nothing is deleted that was not seen.
+func TestProblemsProtect(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"file": "1", "link": "1", "dir/x": "1", "dir/y/z": "1", "gone": "1"})
+	m.mirrors()
+	for _, name := range []string{"link", "dir", "gone"} {
+		m.remove(name)
+	}
+	for link, target := range map[string]string{"link": "nowhere", "dir": "."} {
+		if err := os.Symlink(target, filepath.Join(m.dir, link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	sum := m.run(func(o *Options) { o.Delete = true })
+	if sum.Deleted != 1 || sum.Problems != 2 {
+		t.Errorf("%+v", sum)
+	}
+	for _, key := range []string{"link", "dir/x", "dir/y/z"} {
+		if _, ok := m.store.Objects()["p/"+key]; !ok {
+			t.Errorf("%s is gone", key)
+		}
+	}
+}
+
+func TestGuardsStopDeletes(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	for i := range 300 {
+		m.write(map[string]string{fmt.Sprintf("%03d", i): "x"})
+	}
+	m.mirrors()
+	for i := range 200 {
+		m.remove(fmt.Sprintf("%03d", i))
+	}
+	ctx := context.Background()
+	if _, err := m.try(ctx, func(o *Options) { o.Delete = true }); !errors.Is(err, ErrTooManyDeletes) {
+		t.Errorf("200 of 300: %v", err)
+	}
+	for i := 200; i < 300; i++ {
+		m.remove(fmt.Sprintf("%03d", i))
+	}
+	if _, err := m.try(ctx, func(o *Options) { o.Delete, o.MaxDelete = true, Limit{Percent: 100, Given: true} }); !errors.Is(err, ErrEmptySource) {
+		t.Errorf("an empty source: %v", err)
+	}
+	if n := len(objects(m.store)); n != 300 {
+		t.Fatalf("%d objects are left of 300", n)
+	}
+	m.run(func(o *Options) { o.Delete, o.AllowEmpty = true, true })
+	if n := len(objects(m.store)); n != 0 {
+		t.Errorf("%d objects are left", n)
+	}
+}
+
+// More deletes than one leaf of the manifest holds.
+func TestManyDeletes(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	for i := range manifest.MaxPage + 500 {
+		put(t, m.store, fmt.Sprintf("p/old/%05d", i), "x")
+	}
+	m.write(map[string]string{"new": "1"})
+	m.run(nil)
+	sum := m.run(func(o *Options) { o.Delete, o.MaxDelete = true, Limit{Percent: 100, Given: true} })
+	if sum.Deleted != manifest.MaxPage+500 {
+		t.Errorf("%d deleted", sum.Deleted)
+	}
+	m.mirrors()
+	m.wants()
+}
+
+// After n requests the network is gone for good, as it is when the process is killed; n goes
+// through the whole run. The next run, on a machine that lost its cache or did not, must bring
+// bucket, manifest and tree together, and what the manifest says must be so at every moment.
+func TestDeathAfterEveryRequest(t *testing.T) {
+	files := map[string]string{"edited": "1", "removed": "1", "kept": "1", "many/0": "0", "many/1": "1"}
+	for _, last := range []buckettest.Outcome{buckettest.Stored, buckettest.NotStored} {
+		for _, forget := range []bool{false, true} {
+			for n, whole := 0, false; !whole; n++ {
+				m := newMachine(t, &buckettest.Memory{})
+				m.write(files)
+				m.mirrors()
+				m.write(map[string]string{"edited": "2", "added": "1", "another/one": "1"})
+				m.remove("removed")
+				m.remove("many/0")
+				var seen atomic.Int64
+				m.store.Fault = func(op buckettest.Op, _ string) buckettest.Outcome {
+					switch i := int(seen.Add(1)); {
+					case i <= n:
+						return buckettest.OK
+					case i == n+1:
+						return last
+					}
+					return buckettest.NotStored
+				}
+				_, err := m.try(context.Background(), func(o *Options) { o.Delete, o.Concurrency = true, 1 })
+				m.store.Fault = nil
+				whole = err == nil && int(seen.Load()) <= n
+				audit(t, m.store)
+				if t.Failed() {
+					t.Fatalf("died after request %d (%v)", n, last)
+				}
+				// Meanwhile the tree goes on.
+				m.write(map[string]string{"edited": "3"})
+				m.remove("another")
+				if forget {
+					m.forget()
+				}
+				m.mirrors()
+				if m.mirrors(); len(m.calls) != 1 {
+					t.Fatalf("died after request %d: the second run after that takes %v", n, m.calls)
+				}
+			}
+		}
+	}
+}
+
+// Each single request fails once, in each way; the run goes on as far as it can.
+func TestEveryRequestFailsOnce(t *testing.T) {
+	for _, outcome := range []buckettest.Outcome{buckettest.Stored, buckettest.NotStored, buckettest.Throttled} {
+		for n, whole := 0, false; !whole; n++ {
+			m := newMachine(t, &buckettest.Memory{})
+			m.write(map[string]string{"edited": "1", "removed": "1", "kept": "1"})
+			m.mirrors()
+			m.write(map[string]string{"edited": "2", "added": "1"})
+			m.remove("removed")
+			var seen atomic.Int64
+			m.store.Fault = func(buckettest.Op, string) buckettest.Outcome {
+				if int(seen.Add(1)) == n+1 {
+					return outcome
+				}
+				return buckettest.OK
+			}
+			m.try(context.Background(), func(o *Options) { o.Delete, o.Concurrency = true, 1 })
+			m.store.Fault = nil
+			whole = int(seen.Load()) <= n
+			audit(t, m.store)
+			m.mirrors()
+		}
+	}
+}
+
+// An interrupted run writes down what it did; the next one goes on.
+func TestInterrupt(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(tree())
+	ctx, cancel := context.WithCancel(context.Background())
+	var puts atomic.Int64
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Put && !strings.Contains(key, manifest.Reserved) && puts.Add(1) == 20 {
+			cancel()
+		}
+		return buckettest.OK
+	}
+	if _, err := m.try(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	m.store.Fault = nil
+	audit(t, m.store)
+	first := len(objects(m.store))
+	sum := m.mirrors()
+	if first < 15 || int(sum.Uploaded)+first < 45 || sum.Uploaded > 30 {
+		t.Errorf("%d objects before the interrupt, %d sent after it", first, sum.Uploaded)
+	}
+	if m.mirrors(); len(m.calls) != 1 {
+		t.Errorf("the run after that takes %v", m.calls)
+	}
+}
+
+// Two machines mirror their own subtrees into one prefix at the same time.
+func TestTwoMachines(t *testing.T) {
+	store := &buckettest.Memory{}
+	a, b := newMachine(t, store), newMachine(t, store)
+	a.o.Identity.Writer, b.o.Identity.Writer = manifest.ID{1}, manifest.ID{2}
+	var g sync.WaitGroup
+	for i, m := range []*machine{a, b} {
+		for n := range 300 {
+			m.write(map[string]string{fmt.Sprintf("%c/%03d", 'a'+i, n): fmt.Sprint(n)})
+		}
+		g.Go(func() {
+			for range 3 {
+				if _, err := m.try(context.Background(), nil); err != nil {
+					t.Error(err)
+				}
+				m.write(map[string]string{fmt.Sprintf("%c/007", 'a'+i): fmt.Sprint(time.Now())})
+			}
+			if sum, err := m.try(context.Background(), nil); err != nil || sum.Failed > 0 {
+				t.Errorf("%v, %+v", err, sum)
+			}
+		})
+	}
+	g.Wait()
+	audit(t, store)
+	want := slices.Concat(files(t, a.dir), files(t, b.dir))
+	slices.Sort(want)
+	if !slices.Equal(objects(store), want) {
+		t.Error("the bucket is not the two trees")
+	}
+	c, err := catalog.Open(context.Background(), store, catalog.Options{Prefix: "p/"})
+	if err != nil || c.Root().Top.Files != 600 || len(c.Foreign()) != 0 {
+		t.Errorf("the manifest names %d objects, and intents %v are left, %v", c.Root().Top.Files, c.Foreign(), err)
+	}
+}
+
+// Filters select on both sides: what they hide is neither sent nor deleted.
+func TestFiltersProtect(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"a.txt": "1", "b.py": "1", "sub/c.txt": "1", "sub/d.py": "1"})
+	m.mirrors()
+	m.write(map[string]string{"a.txt": "2", "b.py": "2"})
+	m.remove("sub")
+	m.run(func(o *Options) {
+		o.Delete, o.Filters = true, NewFilters([]Filter{{Pattern: "*.py"}}, m.dir, "b/p")
+	})
+	m.wants("delete sub/c.txt", "put a.txt")
+	m.run(func(o *Options) {
+		o.Delete, o.Filters = true, NewFilters([]Filter{{Pattern: "/*"}}, m.dir, "b/p")
+	})
+	m.wants()
+	m.mirrors()
+	m.wants("delete sub/d.py", "put b.py")
+}
+
+// A server that heeds no condition is no reason to overwrite what somebody else wrote.
+func TestHeedlessServer(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{Heedless: map[buckettest.Op]bool{
+		buckettest.Put: true, buckettest.Delete: true, buckettest.Complete: true,
+	}})
+	m.write(map[string]string{"a": "1", "b": "1", "c": "1"})
+	m.run(nil)
+	put(t, m.store, "p/a", "somebody else's")
+	put(t, m.store, "p/b", "somebody else's")
+	m.write(map[string]string{"a": "2", "c": "2"})
+	m.remove("b")
+	sum, err := m.try(context.Background(), func(o *Options) { o.Delete = true })
+	if err != nil || sum.Failed != 2 || sum.Uploaded != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	for key, want := range map[string]string{"a": "somebody else's", "b": "somebody else's", "c": "2"} {
+		if got := m.store.Objects()["p/"+key]; !bytes.Equal(got, []byte(want)) {
+			t.Errorf("%s holds %q", key, got)
+		}
+	}
+}
