@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"merkur/store/bucket"
+	"merkur/store/bucket/buckettest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"merkur": main})
+}
+
+// TestScripts tells stories of the program, each with a bucket of its own, named by $BUCKET, on
+// one real S3 server behind a proxy that counts requests. Beside the commands of testscript
+// there are:
+//
+//	requests [KIND N]...   since the last call, there were N requests of each KIND, and no others
+//	printed FILE           the lines of stdout are those of FILE, in any order, variables filled in
+//	object KEY FILE        the object KEY is there and holds what FILE holds
+//	! object KEY           the object is not there
+//	store KEY FILE         somebody else stores FILE as KEY
+//	discard KEY            somebody else removes KEY
+//	old PATH...            sets the times of files an hour back
+//	fifo PATH              makes a FIFO
+//	grow PATH N            makes a file of N bytes
+func TestScripts(t *testing.T) {
+	server := buckettest.Start(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			proxy, err := buckettest.Record(server.URL())
+			if err != nil {
+				return err
+			}
+			e.Defer(proxy.Close)
+			name := "b-" + strings.ToLower(filepath.Base(e.WorkDir))
+			name = strings.NewReplacer("_", "-", "script-", "").Replace(name)
+			if err := server.CreateBucket(context.Background(), name); err != nil {
+				return err
+			}
+			config := server.Config()
+			e.Values["proxy"] = proxy
+			store, err := bucket.Open(context.Background(), config, name)
+			if err != nil {
+				return err
+			}
+			e.Values["store"] = store
+			e.Vars = append(e.Vars, server.Env()...)
+			e.Vars = append(e.Vars, "BUCKET="+name, "AWS_ENDPOINT_URL="+proxy.URL(), "HOME="+e.WorkDir+"/home",
+				"XDG_CACHE_HOME="+e.WorkDir+"/cache", "AWS_EC2_METADATA_DISABLED=true", "SERVER="+server.URL())
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"requests": requests, "printed": printed, "object": object, "store": store, "discard": discard,
+			"old": old, "fifo": fifo, "grow": grow,
+		},
+	})
+}
+
+func requests(ts *testscript.TestScript, neg bool, args []string) {
+	proxy := ts.Value("proxy").(*buckettest.Recorder)
+	got := proxy.Counts()
+	proxy.Reset()
+	if neg || len(args)%2 != 0 {
+		ts.Fatalf("usage: requests [KIND N]...")
+	}
+	for i := 0; i < len(args); i += 2 {
+		if n := strconv.Itoa(got[args[i]]); n != args[i+1] {
+			ts.Fatalf("%s %s requests, want %s; in all: %v", n, args[i], args[i+1], got)
+		}
+		delete(got, args[i])
+	}
+	if len(got) > 0 {
+		ts.Fatalf("requests besides those wanted: %v", got)
+	}
+}
+
+func printed(ts *testscript.TestScript, neg bool, args []string) {
+	lines := func(text string) string {
+		l := strings.Split(strings.TrimSpace(text), "\n")
+		slices.Sort(l)
+		return strings.Join(l, "\n")
+	}
+	want := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	if got := lines(ts.ReadFile("stdout")); got != lines(want) {
+		ts.Fatalf("stdout has the lines\n%s\nwant\n%s", got, lines(want))
+	}
+}
+
+func storeOf(ts *testscript.TestScript) *bucket.S3 { return ts.Value("store").(*bucket.S3) }
+
+func object(ts *testscript.TestScript, neg bool, args []string) {
+	body, _, err := storeOf(ts).Get(context.Background(), args[0], bucket.GetOptions{})
+	if neg {
+		if err == nil {
+			body.Close()
+			ts.Fatalf("object %s is there", args[0])
+		}
+		return
+	}
+	ts.Check(err)
+	defer body.Close()
+	got, err := io.ReadAll(body)
+	ts.Check(err)
+	if want := ts.ReadFile(args[1]); string(got) != want {
+		ts.Fatalf("object %s holds %.200q, want %.200q", args[0], got, want)
+	}
+}
+
+func store(ts *testscript.TestScript, neg bool, args []string) {
+	body := ts.ReadFile(args[1])
+	_, err := storeOf(ts).Put(context.Background(), args[0], strings.NewReader(body), int64(len(body)), bucket.PutOptions{})
+	ts.Check(err)
+}
+
+func discard(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(storeOf(ts).Delete(context.Background(), args[0], bucket.Condition{}))
+}
+
+func old(ts *testscript.TestScript, neg bool, args []string) {
+	then := time.Now().Add(-time.Hour)
+	for _, a := range args {
+		ts.Check(os.Chtimes(ts.MkAbs(a), then, then))
+	}
+}
+
+func grow(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("0123456789abcdef\n", n/17+1)[:n]), 0o644))
+}
