@@ -1,0 +1,147 @@
+//go:build unix
+
+// Command memory measures how much memory merkur takes for trees of a million files and more:
+// in the first run, which sends everything, and in one that finds nothing to do. It prints a
+// row a run, with the peak resident set that the system counted for the finished process.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"merkur/store/bucket/buckettest"
+)
+
+func main() {
+	merkur := flag.String("merkur", ".bin/merkur", "the `program` to measure")
+	server := flag.String("server", ".bin/versitygw", "the S3 server `program`")
+	work := flag.String("work", os.TempDir(), "a `directory` for the trees, on a file system with stable times")
+	store := flag.String("store", "/dev/shm", "a `directory` for the server")
+	counts := flag.String("files", "1000000,2000000", "`numbers` of files")
+	perDir := flag.Int("per-dir", 100, "files in a directory")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := measure(ctx, *merkur, *server, *work, *store, *counts, *perDir); err != nil {
+		fmt.Fprintln(os.Stderr, "memory:", err)
+		os.Exit(1)
+	}
+}
+
+func measure(ctx context.Context, merkur, server, work, store, counts string, perDir int) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "files\trun\tpeak MiB\ttime\t")
+	defer w.Flush()
+	for _, field := range strings.Split(counts, ",") {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			return err
+		}
+		if err := measureTree(ctx, w, merkur, server, work, store, n, perDir); err != nil {
+			return err
+		}
+		w.Flush()
+	}
+	return nil
+}
+
+// measureTree makes a tree of n files and measures three runs over it: the first; a second one,
+// which hashes again what was too young to be remembered; and one that trusts the cache.
+func measureTree(ctx context.Context, w *tabwriter.Writer, merkur, server, work, store string, n, perDir int) error {
+	dir, err := os.MkdirTemp(work, "merkur-memory-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	data, err := os.MkdirTemp(store, "merkur-memory-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(data)
+	tree := filepath.Join(dir, "tree")
+	if err := makeTree(ctx, tree, n, perDir); err != nil {
+		return err
+	}
+	s, err := buckettest.Launch(ctx, server, data)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.CreateBucket(ctx, "memory"); err != nil {
+		return err
+	}
+	env := append(os.Environ(), s.Env()...)
+	env = append(env, "MERKUR_CACHE_DIR="+filepath.Join(dir, "cache"))
+	settled := time.Now().Add(150 * time.Second) // by then the files are old enough to be trusted
+	for _, run := range []string{"first", "settling", "no-op"} {
+		if run == "settling" {
+			if err := until(ctx, settled); err != nil {
+				return err
+			}
+		}
+		peak, took, err := once(ctx, merkur, tree, env)
+		if err != nil {
+			return fmt.Errorf("%s run of %d files: %w", run, n, err)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%d\t%.1f s\t\n", n, run, peak>>20, took.Seconds())
+	}
+	return nil
+}
+
+// once runs the program and returns its peak resident set in bytes and its time.
+func once(ctx context.Context, merkur, tree string, env []string) (peak int64, took time.Duration, err error) {
+	cmd := exec.CommandContext(ctx, merkur, "sync", tree, "s3://memory", "--only-show-errors")
+	cmd.Env = env
+	cmd.Stderr = os.Stderr
+	begun := time.Now()
+	if err := cmd.Run(); err != nil {
+		return 0, 0, err
+	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0, 0, errors.New("this system does not tell how much memory a process took")
+	}
+	peak = usage.Maxrss
+	if runtime.GOOS == "linux" {
+		peak <<= 10 // KiB there
+	}
+	return peak, time.Since(begun), nil
+}
+
+func until(ctx context.Context, t time.Time) error {
+	select {
+	case <-time.After(time.Until(t)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// makeTree makes n files of about a hundred bytes, no two alike.
+func makeTree(ctx context.Context, root string, n, perDir int) error {
+	for i := range n {
+		dir := filepath.Join(root, fmt.Sprintf("%03d", i/perDir/100), fmt.Sprintf("%03d", i/perDir%100))
+		if i%perDir == 0 {
+			if err := errors.Join(ctx.Err(), os.MkdirAll(dir, 0o755)); err != nil {
+				return err
+			}
+		}
+		body := fmt.Sprintf("%0100d\n", i)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("file-%07d", i)), []byte(body), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
