@@ -1,0 +1,143 @@
+// Package bucket keeps objects under keys. It is the one place of the program that knows the
+// AWS SDK; everything else sees [Store] and the few errors below.
+//
+// # Duties of a Store
+//
+// Every method may be called from many goroutines at once. A put is durable when it returns
+// without an error, and no reader ever sees a part of an object. A put or delete that returns
+// an error may still have been carried out: [ErrUncertain] says that this is really in doubt,
+// and then the caller has to look before it draws a conclusion. Transient failures and
+// throttling are retried here, with backoff, and nowhere else: an error that comes out of a
+// Store is final for its caller.
+//
+// Keys are bytes and mean what they say: a Store joins, cleans and escapes nothing.
+package bucket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+)
+
+// The errors a caller may need to tell apart, with [errors.Is].
+var (
+	ErrNotFound    = errors.New("no such object")
+	ErrNoBucket    = errors.New("no such bucket")
+	ErrNotModified = errors.New("object is not modified")
+	// ErrChanged: the condition of a request did not hold, and the request did nothing.
+	ErrChanged = errors.New("object is not the one the condition names")
+	// ErrUncertain: the answer was lost; the write may or may not have been carried out.
+	ErrUncertain = errors.New("answer lost")
+	// ErrUnsupported: the server does not do what was asked (501, or a refused checksum kind).
+	ErrUnsupported = errors.New("not supported by the server")
+	// ErrNoCredentials: there is nothing to sign requests with.
+	//lint:ignore ST1005 these are the words of aws
+	ErrNoCredentials = errors.New("Unable to locate credentials")
+)
+
+// An Object is what a bucket says about one object.
+type Object struct {
+	Key      string
+	Size     int64  // bytes
+	ETag     string // without quotes
+	CRC64    uint64 // CRC-64/NVME of the whole object, if HasCRC64
+	HasCRC64 bool
+	Modified time.Time // zero where the answer does not say
+	Version  string
+	Metadata map[string]string // user metadata, keys in lower case without "x-amz-meta-"
+}
+
+// A Condition is the state of a key under which a write may happen. The zero value is none.
+type Condition struct {
+	IfMatch string // the ETag, without quotes, that the object must have
+	IfNone  bool   // there must be no object
+}
+
+// GetOptions narrow a get. The zero value asks for the whole object, whatever it is.
+type GetOptions struct {
+	Offset      int64  // first byte; negative: that many bytes from the end, and Length is 0
+	Length      int64  // number of bytes; 0: to the end
+	IfMatch     string // ETag the object must have, else ErrChanged
+	IfNoneMatch string // ETag the object must not have, else ErrNotModified
+	Version     string
+}
+
+// HeadOptions narrow a head.
+type HeadOptions struct {
+	// Part asks about one part of an object that was uploaded in parts, from 1: Size is then
+	// the size of that part. 0 asks about the object.
+	Part int
+}
+
+// PutOptions say under which condition and with which headers an object is stored.
+type PutOptions struct {
+	Condition
+	CRC64    uint64 // CRC-64/NVME of the body, for the server to verify, if HasCRC64
+	HasCRC64 bool
+	// Headers that are stored with the object. Empty: none is sent.
+	ContentType, ContentEncoding, ContentLanguage, ContentDisposition, CacheControl string
+	Metadata                                                                        map[string]string
+}
+
+// A Store keeps objects under keys.
+type Store interface {
+	// Get opens an object, or a range of it. The reader must be closed; the Object describes
+	// the whole object, also where a range was asked for.
+	// Errors: ErrNotFound, ErrNoBucket, ErrChanged, ErrNotModified.
+	Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, Object, error)
+
+	// Head describes an object, with its checksum if it has one.
+	// Errors: ErrNotFound. A missing bucket looks like a missing object.
+	Head(ctx context.Context, key string, o HeadOptions) (Object, error)
+
+	// Put stores size bytes read from body, which is read again from its start on each retry.
+	// Errors: ErrChanged, ErrUncertain, ErrNoBucket, ErrUnsupported. ErrChanged is returned
+	// only if no earlier try of the same call can have been the one that changed the object.
+	// A put with IfMatch on a key that has no object is ErrChanged too.
+	Put(ctx context.Context, key string, body io.ReadSeeker, size int64, o PutOptions) (Object, error)
+
+	// Delete removes an object. A missing object is success. Errors: ErrChanged, ErrUncertain.
+	Delete(ctx context.Context, key string, c Condition) error
+
+	// List yields the objects whose keys begin with prefix, in key order, those after the key
+	// start (exclusive) where it is not empty. After an error it yields nothing more. It knows
+	// of an object its key, size, ETag and time of modification, and nothing else.
+	List(ctx context.Context, prefix, start string) iter.Seq2[Object, error]
+}
+
+// An Uploader stores an object in parts. It is an optional power of a Store.
+type Uploader interface {
+	// Upload begins. The condition of o is checked when the upload completes, and so is its
+	// checksum: against that of all parts together.
+	Upload(ctx context.Context, key string, o PutOptions) (Upload, error)
+}
+
+// An Upload is an object being stored in parts. Nothing is visible before Complete.
+type Upload interface {
+	// Part stores the part with number n, from 1. Parts may come in any order and at once.
+	// crc is the CRC-64/NVME of the part.
+	Part(ctx context.Context, n int, body io.ReadSeeker, size int64, crc uint64) error
+	// Complete makes the object of all parts so far, in order of their numbers.
+	// Errors: as for Put.
+	Complete(ctx context.Context) (Object, error)
+	// Abort gives up and frees what is stored. It is safe to call after Complete failed.
+	Abort(ctx context.Context) error
+}
+
+// A Copier copies on the server's side. It is an optional power of a Store.
+type Copier interface {
+	// Copy makes dst, in this store's bucket, equal to src in the bucket srcBucket (the same
+	// one where that is empty), if src still has the ETag ifMatch (any, where that is empty).
+	// The headers and metadata are those of src; if o has any of them, they are all those of o.
+	// The Object's Size is -1 where the answer does not say. Errors: as for Put, and
+	// ErrNotFound for src. Many servers ignore the condition of o here.
+	Copy(ctx context.Context, srcBucket, src, ifMatch, dst string, o PutOptions) (Object, error)
+}
+
+// A BatchDeleter removes many objects in one request. It is an optional power of a Store.
+type BatchDeleter interface {
+	// DeleteAll removes the objects without any condition and returns the errors by key.
+	DeleteAll(ctx context.Context, keys []string) map[string]error
+}

@@ -1,0 +1,450 @@
+package buckettest
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/minio/crc64nvme"
+
+	"merkur/store/bucket"
+)
+
+// A Memory is a [bucket.Store] in memory, and a [bucket.Uploader], [bucket.Copier] and
+// [bucket.BatchDeleter]. Its keys are flat, its conditions atomic and its ETags those of S3.
+// It does not ask for parts of 5 MiB. The zero value is an empty store.
+//
+// The exported fields may be set before the first use.
+type Memory struct {
+	// Fault decides what happens to each request. It may be called by many goroutines at
+	// once, but never while the store changes. nil lets all pass.
+	Fault func(op Op, key string) Outcome
+
+	// Heedless holds the operations whose conditions this store ignores, as some servers do.
+	Heedless map[Op]bool
+
+	// NoChecksum has the store refuse each checksum, with ErrUnsupported.
+	NoChecksum bool
+
+	// Now is the clock for modification times; nil is the real one.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	objects map[string]*object
+	order   []string // the keys in order; nil if it has to be made anew
+	calls   []Call
+	uploads int // begun and neither complete nor aborted
+}
+
+// An Op is an operation, by the name that S3 gives it.
+type Op string
+
+// The operations of a Memory. List and DeleteAll have one request for each 1,000 keys.
+const (
+	Get      Op = "GetObject"
+	Head     Op = "HeadObject"
+	Put      Op = "PutObject"
+	Delete   Op = "DeleteObject"
+	List     Op = "ListObjectsV2"
+	Begin    Op = "CreateMultipartUpload"
+	Part     Op = "UploadPart"
+	Complete Op = "CompleteMultipartUpload"
+	Abort    Op = "AbortMultipartUpload"
+	Copy     Op = "CopyObject"
+	Batch    Op = "DeleteObjects"
+)
+
+// An Outcome is what happens to a request.
+type Outcome int
+
+// The outcomes. The first two failures are the two lies of a network: to the caller they look
+// alike, ErrUncertain if it wrote.
+const (
+	OK        Outcome = iota
+	NotStored         // the answer is lost, and the request did nothing
+	Stored            // the answer is lost, but the request was carried out
+	Throttled         // the server asks for patience once too often
+	Denied            // the server does not allow it
+)
+
+// A Call is one request that a Memory got.
+type Call struct {
+	Op      Op
+	Key     string // of a listing, the prefix; of a batch, its first key
+	Outcome Outcome
+	Err     error // what was returned
+}
+
+type object struct {
+	bucket.Object
+	body  []byte
+	put   bucket.PutOptions
+	parts []int64 // sizes, if uploaded in parts
+}
+
+// Calls returns the requests so far, in the order of their ends.
+func (m *Memory) Calls() []Call {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.calls)
+}
+
+// Count returns how many requests of one kind there were so far.
+func (m *Memory) Count(op Op) int {
+	n := 0
+	for _, c := range m.Calls() {
+		if c.Op == op {
+			n++
+		}
+	}
+	return n
+}
+
+// Objects returns the bodies of all objects by key, as they are at this moment. They must not
+// be changed.
+func (m *Memory) Objects() map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	bodies := make(map[string][]byte, len(m.objects))
+	for key, o := range m.objects {
+		bodies[key] = o.body
+	}
+	return bodies
+}
+
+// Options returns the headers and metadata that an object was stored with, and whether there
+// is one. It is no request.
+func (m *Memory) Options(key string) (bucket.PutOptions, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.objects[key]
+	if !ok {
+		return bucket.PutOptions{}, false
+	}
+	return o.put, true
+}
+
+// Uploads returns how many uploads in parts are neither complete nor aborted.
+func (m *Memory) Uploads() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.uploads
+}
+
+// do makes one request: apply, unless it is to fail before, under the lock.
+func (m *Memory) do(ctx context.Context, op Op, key string, apply func() error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s %q: %w", op, key, err)
+	}
+	outcome := OK
+	if m.Fault != nil {
+		outcome = m.Fault(op, key)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := failure(op, outcome)
+	if outcome == OK || outcome == Stored {
+		if applied := apply(); err == nil {
+			err = applied
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %q: %w", op, key, err)
+	}
+	m.calls = append(m.calls, Call{op, key, outcome, err})
+	return err
+}
+
+// failure is the error of a request with a bad outcome.
+func failure(op Op, outcome Outcome) error {
+	switch outcome {
+	case NotStored, Stored:
+		switch op {
+		case Put, Delete, Complete, Copy, Batch:
+			return fmt.Errorf("connection reset: %w", bucket.ErrUncertain)
+		}
+		return errors.New("connection reset")
+	case Throttled:
+		return &bucket.Error{Op: string(op), Code: "SlowDown", Status: 503, Message: "Please reduce your request rate."}
+	case Denied:
+		return &bucket.Error{Op: string(op), Code: "AccessDenied", Status: 403, Message: "Access Denied"}
+	}
+	return nil
+}
+
+// check returns ErrChanged if a condition does not hold. The caller holds the lock.
+func (m *Memory) check(op Op, key string, c bucket.Condition) error {
+	o, exists := m.objects[key]
+	switch {
+	case m.Heedless[op]:
+		return nil
+	case c.IfNone && exists, c.IfMatch != "" && (!exists || o.ETag != c.IfMatch):
+		return bucket.ErrChanged
+	}
+	return nil
+}
+
+// store keeps an object. The caller holds the lock.
+func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int64) *object {
+	if m.objects == nil {
+		m.objects = make(map[string]*object)
+	}
+	if _, exists := m.objects[key]; !exists {
+		m.order = nil
+	}
+	now := time.Now
+	if m.Now != nil {
+		now = m.Now
+	}
+	o.Metadata = lower(o.Metadata)
+	obj := &object{body: body, put: o, parts: parts}
+	obj.Object = bucket.Object{
+		Key:      key,
+		Size:     int64(len(body)),
+		ETag:     etag(body, parts),
+		CRC64:    crc64nvme.Checksum(body),
+		HasCRC64: !m.NoChecksum,
+		Modified: now().Truncate(time.Second),
+		Metadata: o.Metadata,
+	}
+	if m.NoChecksum {
+		obj.CRC64 = 0
+	}
+	m.objects[key] = obj
+	return obj
+}
+
+// etag is S3's: the MD5 of the body, or of the MD5s of its parts with their number.
+func etag(body []byte, parts []int64) string {
+	if parts == nil {
+		sum := md5.Sum(body)
+		return hex.EncodeToString(sum[:])
+	}
+	var sums []byte
+	for _, size := range parts {
+		sum := md5.Sum(body[:size])
+		sums, body = append(sums, sum[:]...), body[size:]
+	}
+	sum := md5.Sum(sums)
+	return fmt.Sprintf("%x-%d", sum, len(parts))
+}
+
+// describe is what an answer says about an object: what the caller gets is its own.
+func (o *object) describe() bucket.Object {
+	d := o.Object
+	d.Metadata = maps.Clone(d.Metadata)
+	return d
+}
+
+// lower returns a copy of the metadata with keys in lower case, as S3 keeps them.
+func lower(m map[string]string) map[string]string {
+	low := make(map[string]string, len(m))
+	for k, v := range m {
+		low[strings.ToLower(k)] = v
+	}
+	return low
+}
+
+// Get implements [bucket.Store].
+func (m *Memory) Get(ctx context.Context, key string, o bucket.GetOptions) (io.ReadCloser, bucket.Object, error) {
+	var body []byte
+	var found bucket.Object
+	err := m.do(ctx, Get, key, func() (err error) {
+		obj, ok := m.objects[key]
+		switch {
+		case !ok || o.Version != "":
+			return bucket.ErrNotFound
+		case o.IfMatch != "" && o.IfMatch != obj.ETag:
+			return bucket.ErrChanged
+		case o.IfNoneMatch != "" && o.IfNoneMatch == obj.ETag:
+			return bucket.ErrNotModified
+		}
+		found = obj.describe()
+		body, err = slice(obj.body, o)
+		return err
+	})
+	if err != nil {
+		return nil, bucket.Object{}, err
+	}
+	return io.NopCloser(bytes.NewReader(body)), found, nil
+}
+
+// slice returns the bytes that o asks for.
+func slice(body []byte, o bucket.GetOptions) ([]byte, error) {
+	size := int64(len(body))
+	first, last := o.Offset, size
+	switch {
+	case o.Length < 0 || o.Offset < 0 && o.Length > 0:
+		return nil, fmt.Errorf("impossible range: offset %d, length %d", o.Offset, o.Length)
+	case o.Offset < 0:
+		first = max(0, size+o.Offset)
+	case o.Length > 0:
+		last = min(size, first+o.Length)
+	}
+	if first >= size && (o.Offset != 0 || o.Length != 0) {
+		return nil, &bucket.Error{Op: string(Get), Code: "InvalidRange", Status: 416, Message: "The requested range is not satisfiable"}
+	}
+	return body[first:last], nil
+}
+
+// Head implements [bucket.Store].
+func (m *Memory) Head(ctx context.Context, key string, o bucket.HeadOptions) (bucket.Object, error) {
+	var found bucket.Object
+	err := m.do(ctx, Head, key, func() error {
+		obj, ok := m.objects[key]
+		if !ok {
+			return bucket.ErrNotFound
+		}
+		found = obj.describe()
+		if o.Part == 0 {
+			return nil
+		}
+		parts := obj.parts
+		if parts == nil {
+			parts = []int64{obj.Size}
+		}
+		if o.Part > len(parts) {
+			return &bucket.Error{Op: string(Head), Code: "416", Status: 416, Message: "Requested Range Not Satisfiable"}
+		}
+		found.Size, found.CRC64, found.HasCRC64 = parts[o.Part-1], 0, false
+		return nil
+	})
+	return found, err
+}
+
+// Put implements [bucket.Store].
+func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, o bucket.PutOptions) (bucket.Object, error) {
+	data, err := read(body, size)
+	if err != nil {
+		return bucket.Object{}, fmt.Errorf("%s %q: %w", Put, key, err)
+	}
+	var stored bucket.Object
+	err = m.do(ctx, Put, key, func() error {
+		if err := m.verify(data, o); err != nil {
+			return err
+		}
+		if err := m.check(Put, key, o.Condition); err != nil {
+			return err
+		}
+		stored = m.store(key, data, o, nil).describe()
+		return nil
+	})
+	if err != nil {
+		return bucket.Object{}, err
+	}
+	return stored, nil
+}
+
+// read reads a body of the given size from its start.
+func read(body io.ReadSeeker, size int64) ([]byte, error) {
+	data := make([]byte, size)
+	if size == 0 {
+		return data, nil
+	}
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(body, data); err != nil {
+		return nil, fmt.Errorf("body of %d bytes: %w", size, err)
+	}
+	return data, nil
+}
+
+// verify compares a body with the checksum that came with it.
+func (m *Memory) verify(body []byte, o bucket.PutOptions) error {
+	switch {
+	case !o.HasCRC64:
+		return nil
+	case m.NoChecksum:
+		return bucket.ErrUnsupported
+	case crc64nvme.Checksum(body) != o.CRC64:
+		return badDigest(Put)
+	}
+	return nil
+}
+
+func badDigest(op Op) error {
+	return &bucket.Error{Op: string(op), Code: "BadDigest", Status: 400, Message: "The CRC64NVME you specified did not match the calculated checksum."}
+}
+
+// Delete implements [bucket.Store].
+func (m *Memory) Delete(ctx context.Context, key string, c bucket.Condition) error {
+	return m.do(ctx, Delete, key, func() error {
+		if c.IfNone {
+			return errors.New("a delete of what must not exist")
+		}
+		if _, exists := m.objects[key]; !exists {
+			return nil
+		}
+		if err := m.check(Delete, key, c); err != nil {
+			return err
+		}
+		m.remove(key)
+		return nil
+	})
+}
+
+// remove forgets an object. The caller holds the lock.
+func (m *Memory) remove(key string) {
+	delete(m.objects, key)
+	m.order = nil
+}
+
+// pageSize is how many objects a request lists or deletes.
+const pageSize = 1000
+
+// List implements [bucket.Store].
+func (m *Memory) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Object, error] {
+	return func(yield func(bucket.Object, error) bool) {
+		for {
+			var page []bucket.Object
+			err := m.do(ctx, List, prefix, func() error {
+				page = m.page(prefix, start)
+				return nil
+			})
+			if err != nil {
+				yield(bucket.Object{}, err)
+				return
+			}
+			for _, o := range page {
+				if !yield(o, nil) {
+					return
+				}
+			}
+			if len(page) < pageSize {
+				return
+			}
+			start = page[len(page)-1].Key
+		}
+	}
+}
+
+// page returns the next objects of a listing. The caller holds the lock.
+func (m *Memory) page(prefix, start string) []bucket.Object {
+	if m.order == nil {
+		m.order = slices.Sorted(maps.Keys(m.objects))
+	}
+	first, found := slices.BinarySearch(m.order, max(prefix, start))
+	if found && m.order[first] == start {
+		first++
+	}
+	var page []bucket.Object
+	for _, key := range m.order[first:] {
+		if len(page) == pageSize || !strings.HasPrefix(key, prefix) {
+			break
+		}
+		o := m.objects[key]
+		page = append(page, bucket.Object{Key: key, Size: o.Size, ETag: o.ETag, Modified: o.Modified})
+	}
+	return page
+}

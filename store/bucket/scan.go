@@ -1,0 +1,200 @@
+package bucket
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// scanListing reads a listing as the servers write them, at a tenth of the cost of encoding/xml:
+// of a bucket with a million objects, seconds instead of a good part of a minute. It reports false for whatever is not plainly that, such as comments.
+func scanListing(body []byte) (l listing, ok bool) {
+	if !utf8.Valid(body) || bytes.IndexByte(body, '\r') >= 0 {
+		return l, false
+	}
+	s := scanner{rest: body}
+	s.declaration()
+	name, empty := s.open()
+	if string(name) != "ListBucketResult" || empty {
+		return l, false
+	}
+	for s.inside(name) {
+		child, empty := s.open()
+		switch {
+		case s.failed:
+			return l, false
+		case empty:
+		case string(child) == "Contents":
+			l.Contents = append(l.Contents, s.item(child))
+		default:
+			s.leaf(child, l.field(child))
+		}
+	}
+	return l, !s.failed && len(bytes.TrimSpace(s.rest)) == 0
+}
+
+// field returns where the text of an element of a listing belongs, nil for nowhere.
+func (l *listing) field(name []byte) *string {
+	switch string(name) {
+	case "IsTruncated":
+		return &l.IsTruncated
+	case "NextContinuationToken":
+		return &l.Next
+	case "EncodingType":
+		return &l.EncodingType
+	}
+	return nil
+}
+
+// field returns where the text of an element of an item belongs, nil for nowhere.
+func (i *listed) field(name []byte) *string {
+	switch string(name) {
+	case "Key":
+		return &i.Key
+	case "Size":
+		return &i.Size
+	case "ETag":
+		return &i.ETag
+	case "LastModified":
+		return &i.LastModified
+	}
+	return nil
+}
+
+// A scanner goes through the elements of simple XML. Once failed, it stays so.
+type scanner struct {
+	rest   []byte
+	failed bool
+}
+
+// item reads the elements of an item up to its end.
+func (s *scanner) item(name []byte) (i listed) {
+	for s.inside(name) {
+		if child, empty := s.open(); !empty {
+			s.leaf(child, i.field(child))
+		}
+	}
+	return i
+}
+
+// declaration skips the one of XML, if there is one.
+func (s *scanner) declaration() {
+	s.rest = bytes.TrimSpace(s.rest)
+	if bytes.HasPrefix(s.rest, []byte(`<?xml version="1.0" encoding="UTF-8"?>`)) {
+		_, s.rest, _ = bytes.Cut(s.rest, []byte("?>"))
+	}
+}
+
+// inside reports whether more elements come before the end of the one named, and skips that.
+func (s *scanner) inside(name []byte) bool {
+	s.rest = bytes.TrimLeft(s.rest, " \t\n")
+	if s.failed || !bytes.HasPrefix(s.rest, []byte("</")) {
+		return !s.failed
+	}
+	s.close(name)
+	return false
+}
+
+// close skips the end of the element named.
+func (s *scanner) close(name []byte) {
+	after, ok := bytes.CutPrefix(s.rest, []byte("</"))
+	after, ok2 := bytes.CutPrefix(after, name)
+	after, ok3 := bytes.CutPrefix(after, []byte(">"))
+	s.failed = s.failed || !ok || !ok2 || !ok3
+	s.rest = after
+}
+
+// open reads the beginning of an element. Attributes are skipped, and an empty element has its
+// end with it.
+func (s *scanner) open() (name []byte, empty bool) {
+	s.rest = bytes.TrimLeft(s.rest, " \t\n")
+	tag, after, ok := bytes.Cut(s.rest, []byte(">"))
+	if !ok || len(tag) < 2 || tag[0] != '<' {
+		s.failed = true
+		return nil, false
+	}
+	s.rest = after
+	tag, empty = bytes.CutSuffix(tag[1:], []byte("/"))
+	name, attributes, _ := bytes.Cut(tag, []byte(" "))
+	s.failed = s.failed || !plainName(name) || !plainAttributes(attributes)
+	return name, empty
+}
+
+// plainName reports whether a name has only letters, and digits after them.
+func plainName(b []byte) bool {
+	for i, c := range b {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// plainAttributes reports whether there are none but a name space.
+func plainAttributes(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	value, ok := bytes.CutPrefix(b, []byte(`xmlns="`))
+	value, ok2 := bytes.CutSuffix(value, []byte(`"`))
+	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '<' || c == '&' }
+	return ok && ok2 && bytes.IndexFunc(value, odd) < 0
+}
+
+// leaf reads an element without its beginning and puts its text where to points. Where that is
+// nowhere, the element may have others in it, but these no further ones.
+func (s *scanner) leaf(name []byte, to *string) {
+	text := s.text()
+	if to != nil || s.failed || bytes.HasPrefix(s.rest, []byte("</")) {
+		s.close(name)
+		if to != nil && !s.failed {
+			*to = text
+		}
+		return
+	}
+	for s.inside(name) {
+		if child, empty := s.open(); !empty {
+			s.text()
+			s.close(child)
+		}
+	}
+}
+
+// text reads up to the next tag. It knows the entities that servers write.
+func (s *scanner) text() string {
+	end := bytes.IndexByte(s.rest, '<')
+	if s.failed || end < 0 {
+		s.failed = true
+		return ""
+	}
+	b := s.rest[:end]
+	s.rest = s.rest[end:]
+	for _, c := range b {
+		// Of 0xEF begin, among others, the two characters that XML forbids.
+		if c < 0x20 && c != '\t' && c != '\n' || c == ']' || c == 0xEF {
+			s.failed = true
+		}
+	}
+	if bytes.IndexByte(b, '&') < 0 {
+		return string(b)
+	}
+	var plain strings.Builder
+	for {
+		before, after, found := bytes.Cut(b, []byte("&"))
+		plain.Write(before)
+		if !found {
+			return plain.String()
+		}
+		name, after, ended := bytes.Cut(after, []byte(";"))
+		c, known := entities[string(name)]
+		if !ended || !known {
+			s.failed = true
+			return ""
+		}
+		plain.WriteByte(c)
+		b = after
+	}
+}
+
+var entities = map[string]byte{"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\'', "#34": '"', "#39": '\''}

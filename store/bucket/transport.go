@@ -1,0 +1,116 @@
+package bucket
+
+import (
+	"context"
+	"crypto/tls"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A wire carries the requests of one S3 and keeps the books on them. It is the HTTP client of
+// the SDK and follows no redirect.
+type wire struct {
+	transport *http.Transport
+	heard     atomic.Bool // some answer has come
+
+	sent, received atomic.Int64 // bytes, with headers and encryption
+
+	mu       sync.Mutex
+	requests map[string]int64 // by operation
+}
+
+// idleConns is how many connections wait for the next request: as many as there are requests
+// at once, and some more for the moments in between.
+const idleConns = 128
+
+// newWire tunes a transport of the SDK, which brings the proxy and the certificates.
+func newWire(t *http.Transport, connect, read time.Duration) *wire {
+	w := &wire{transport: t, requests: make(map[string]int64)}
+	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &conn{Conn: c, wire: w, patience: read}, nil
+	}
+	t.TLSHandshakeTimeout = connect
+	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = idleConns, idleConns, 0
+	t.IdleConnTimeout = 50 * time.Second
+	t.ReadBufferSize, t.WriteBufferSize = 64<<10, 64<<10
+	t.DisableCompression = true // an object is what is stored, and its size is that
+	// HTTP/2 would put all requests on one connection.
+	t.ForceAttemptHTTP2 = false
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	return w
+}
+
+type tryKey struct{}
+
+// watch has the wire fill in t during the next request made with the context.
+func watch(ctx context.Context, t *try) context.Context {
+	ctx = context.WithValue(ctx, tryKey{}, t)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { t.connected = true },
+	})
+}
+
+// Do sends one request.
+func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	t, ok := r.Context().Value(tryKey{}).(*try)
+	if !ok {
+		t = &try{op: "other"}
+	}
+	t.sent, t.url = true, r.URL.Redacted()
+	w.mu.Lock()
+	w.requests[t.op]++
+	w.mu.Unlock()
+	resp, err := w.transport.RoundTrip(r)
+	if err != nil {
+		return resp, err
+	}
+	w.heard.Store(true)
+	t.status, t.region = resp.StatusCode, resp.Header.Get("X-Amz-Bucket-Region")
+	return resp, nil
+}
+
+// counts returns a copy of the number of requests by operation.
+func (w *wire) counts() map[string]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.requests)
+}
+
+// A conn gives up when nothing has moved for as long as patience, in whichever direction: a
+// deadline for the whole request would punish large objects, and one for reads alone would
+// end an upload that takes longer. Zero is endless patience.
+type conn struct {
+	net.Conn
+	wire     *wire
+	patience time.Duration
+}
+
+// Read reads from the connection.
+func (c *conn) Read(b []byte) (int, error) {
+	if c.patience > 0 {
+		c.SetReadDeadline(time.Now().Add(c.patience)) // fails only on a closed connection, as Read then does
+	}
+	n, err := c.Conn.Read(b)
+	c.wire.received.Add(int64(n))
+	return n, err
+}
+
+// Write writes to the connection, and lets a Read that waits meanwhile wait longer.
+func (c *conn) Write(b []byte) (int, error) {
+	if c.patience > 0 {
+		c.SetDeadline(time.Now().Add(c.patience))
+	}
+	n, err := c.Conn.Write(b)
+	c.wire.sent.Add(int64(n))
+	return n, err
+}
