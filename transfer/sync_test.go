@@ -628,3 +628,11 @@ func TestHeedlessServer(t *testing.T) {
 		}
 	}
 }
+
+// A server that takes no checksums is told so once, and mirrored to all the same.
+func TestServerWithoutChecksums(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{NoChecksum: true})
+	m.write(map[string]string{"a": "1", "large": strings.Repeat("x", wholeLimit+1)})
+	m.mirrors()
+	m.wants("note this server takes no CRC-64/NVME checksums: what is sent is not verified by the server", "put a", "put large")
+}

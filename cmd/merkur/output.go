@@ -317,7 +317,7 @@ func hint(err error) string {
 		return "see them with --dryrun; --max-delete N or N% allows them"
 	case errors.Is(err, bucket.ErrNoBucket):
 		return "merkur makes no buckets; check the name, the region and --endpoint-url"
-	case strings.Contains(err.Error(), "Unable to locate credentials"):
+	case errors.Is(err, bucket.ErrNoCredentials):
 		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --no-sign-request for a public bucket"
 	}
 	return ""

@@ -141,3 +141,10 @@ type BatchDeleter interface {
 	// DeleteAll removes the objects without any condition and returns the errors by key.
 	DeleteAll(ctx context.Context, keys []string) map[string]error
 }
+
+// A Lenient store can do with a server that refuses CRC-64/NVME. It is an optional power of a
+// Store.
+type Lenient interface {
+	// SendNoChecksums has all later requests go without checksums.
+	SendNoChecksums()
+}

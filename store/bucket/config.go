@@ -74,13 +74,13 @@ func Open(ctx context.Context, c Config, name string) (*S3, error) {
 		base = awshttp.NewBuildableClient()
 	}
 	s := &S3{
-		name:      name,
-		wire:      newWire(base.GetTransport(), timeout(c.ConnectTimeout), timeout(c.ReadTimeout)),
-		retryer:   newRetryer(),
-		attempts:  attempts(c.MaxAttempts, cfg.RetryMaxAttempts),
-		sleep:     c.Sleep,
-		checksums: !c.NoChecksum,
+		name:     name,
+		wire:     newWire(base.GetTransport(), timeout(c.ConnectTimeout), timeout(c.ReadTimeout)),
+		retryer:  newRetryer(),
+		attempts: attempts(c.MaxAttempts, cfg.RetryMaxAttempts),
+		sleep:    c.Sleep,
 	}
+	s.checksums.Store(!c.NoChecksum)
 	if s.sleep == nil {
 		s.sleep = sleep
 	}

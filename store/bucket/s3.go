@@ -47,9 +47,12 @@ type S3 struct {
 	retryer   *retry.Standard // judges errors and draws delays; makes no tries
 	attempts  int
 	sleep     func(context.Context, time.Duration) error
-	checksums bool
+	checksums atomic.Bool
 	region    atomic.Pointer[string]
 }
+
+// SendNoChecksums implements [Lenient].
+func (s *S3) SendNoChecksums() { s.checksums.Store(false) }
 
 // Name returns the name of the bucket.
 func (s *S3) Name() string { return s.name }
@@ -118,7 +121,7 @@ func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, 
 // askChecksum asks for the checksum that is stored with an object. The SDK's own way to ask
 // makes it read the body twice over, with a slow CRC, and trip over ranges.
 func (s *S3) askChecksum(o *s3.Options) {
-	if s.checksums {
+	if s.checksums.Load() {
 		o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Checksum-Mode", "ENABLED"))
 	}
 }
@@ -161,7 +164,7 @@ func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64
 		CacheControl:       text(o.CacheControl),
 		Metadata:           o.Metadata,
 	}
-	if o.HasCRC64 && s.checksums {
+	if o.HasCRC64 && s.checksums.Load() {
 		in.ChecksumCRC64NVME = encodeCRC64(o.CRC64)
 	}
 	c := call{op: putObject, key: key, write: true, match: o.IfMatch != ""}

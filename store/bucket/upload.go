@@ -16,7 +16,7 @@ import (
 // Upload implements [Uploader]. A try whose answer is lost may leave an upload behind that has
 // no parts; a lifecycle rule of the bucket removes such.
 func (s *S3) Upload(ctx context.Context, key string, o PutOptions) (Upload, error) {
-	if !s.checksums {
+	if !s.checksums.Load() {
 		return s.begin(ctx, key, o, "")
 	}
 	return s.begin(ctx, key, o, types.ChecksumAlgorithmCrc64nvme)
@@ -70,7 +70,7 @@ func (u *upload) Part(ctx context.Context, n int, body io.ReadSeeker, size int64
 		PartNumber:    &number,
 		ContentLength: &size,
 	}
-	if s.checksums {
+	if s.checksums.Load() {
 		in.ChecksumCRC64NVME = encodeCRC64(crc)
 	}
 	c := call{op: uploadPart, key: u.key}
@@ -85,7 +85,7 @@ func (u *upload) Part(ctx context.Context, n int, body io.ReadSeeker, size int64
 	if unquote(out.ETag) == "" {
 		return unproved(c)
 	}
-	u.keep(number, part{etag: out.ETag, size: size, crc: crc, hasCRC: s.checksums})
+	u.keep(number, part{etag: out.ETag, size: size, crc: crc, hasCRC: s.checksums.Load()})
 	return nil
 }
 

@@ -21,9 +21,15 @@ type Powers struct {
 const keepPowers = 7 * 24 * time.Hour
 
 // Probe finds out what the server does, by trying it on an object of its own below the
-// reserved prefix. The outcome is remembered for a week.
+// reserved prefix. The outcome is remembered for a week. A store that can do without checksums
+// is told to where the server refuses them.
 func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
-	defer func() { c.careful = err == nil && !p.PutConditions }()
+	defer func() {
+		c.careful = err == nil && !p.PutConditions
+		if l, ok := c.store.(bucket.Lenient); ok && err == nil && !p.Checksums {
+			l.SendNoChecksums()
+		}
+	}()
 	if p, ok := c.recallPowers(); ok {
 		return p, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/crc64nvme"
@@ -33,7 +34,8 @@ type Memory struct {
 	// Heedless holds the operations whose conditions this store ignores, as some servers do.
 	Heedless map[Op]bool
 
-	// NoChecksum has the store refuse each checksum, with ErrUnsupported.
+	// NoChecksum has the store refuse each checksum, with ErrUnsupported, until it is told to
+	// send none.
 	NoChecksum bool
 
 	// Now is the clock for modification times; nil is the real one.
@@ -44,6 +46,7 @@ type Memory struct {
 	order   []string // the keys in order; nil if it has to be made anew
 	calls   []Call
 	uploads int // begun and neither complete nor aborted
+	lenient atomic.Bool
 }
 
 // An Op is an operation, by the name that S3 gives it.
@@ -360,10 +363,13 @@ func read(body io.ReadSeeker, size int64) ([]byte, error) {
 	return data, nil
 }
 
+// SendNoChecksums implements [bucket.Lenient].
+func (m *Memory) SendNoChecksums() { m.lenient.Store(true) }
+
 // verify compares a body with the checksum that came with it.
 func (m *Memory) verify(body []byte, o bucket.PutOptions) error {
 	switch {
-	case !o.HasCRC64:
+	case !o.HasCRC64 || m.lenient.Load():
 		return nil
 	case m.NoChecksum:
 		return bucket.ErrUnsupported

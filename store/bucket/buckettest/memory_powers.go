@@ -15,7 +15,7 @@ import (
 // Upload implements [bucket.Uploader].
 func (m *Memory) Upload(ctx context.Context, key string, o bucket.PutOptions) (bucket.Upload, error) {
 	err := m.do(ctx, Begin, key, func() error {
-		if m.NoChecksum {
+		if m.NoChecksum && !m.lenient.Load() {
 			return bucket.ErrUnsupported
 		}
 		m.uploads++
