@@ -35,8 +35,11 @@ func run(args []string) int {
 		CommandNotFound: func(c *cli.Context, name string) { status = unknownCommand(name) },
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
 	}
-	err := app.RunContext(ctx, permute(args, app.Commands))
-	if err == nil {
+	args, err := permute(args, app.Commands)
+	if err != nil {
+		return explain(os.Stderr, usage(err))
+	}
+	if err = app.RunContext(ctx, args); err == nil {
 		return status
 	}
 	return explain(os.Stderr, err)

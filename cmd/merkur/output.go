@@ -229,7 +229,11 @@ func (p *printer) finish(s transfer.Summary, requests map[string]int64, err erro
 // summary is the closing line: what was looked at, what was done, what it cost.
 func summary(s transfer.Summary, requests map[string]int64, dryrun bool, took time.Duration) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d files, %s; hashed %d, %s; ", s.Scan.Files, size(s.Scan.Bytes), s.Scan.HashedFiles, size(s.Scan.HashedBytes))
+	fmt.Fprintf(&b, "%d files, %s; hashed %d, %s", s.Scan.Files, size(s.Scan.Bytes), s.Scan.HashedFiles, size(s.Scan.HashedBytes))
+	if n := s.Scan.UnsettledFiles; n > 0 {
+		fmt.Fprintf(&b, " (%d too young to be remembered)", n)
+	}
+	b.WriteString("; ")
 	if dryrun {
 		b.WriteString("dry run; ")
 	} else {
@@ -252,7 +256,11 @@ func summary(s transfer.Summary, requests map[string]int64, dryrun bool, took ti
 		kinds = append(kinds, fmt.Sprintf("%d %s", n, kind))
 	}
 	slices.Sort(kinds)
-	fmt.Fprintf(&b, "%d requests (%s); %.2f s; root %.16s", total, strings.Join(kinds, ", "), took.Seconds(), s.Root.Digest)
+	noun := "requests"
+	if total == 1 {
+		noun = "request"
+	}
+	fmt.Fprintf(&b, "%d %s (%s); %.2f s; root %.16s", total, noun, strings.Join(kinds, ", "), took.Seconds(), s.Root.Digest)
 	return b.String()
 }
 
@@ -273,10 +281,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f EiB", v/1024)
 }
 
-var (
-	errNoSource = errors.New("the user-provided path does not exist")
-	errNotDir   = errors.New("the source is not a directory")
-)
+var errNoSource = errors.New("the user-provided path does not exist")
 
 // explain prints an error that ended the program, and a hint if there is one. It returns the
 // exit code.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,13 +11,13 @@ import (
 // permute moves the options of a command before its paths, keeping the order of both, so that
 // they may be given before, after and between them, as aws takes them. What follows "--" is
 // left alone.
-func permute(args []string, commands []*cli.Command) []string {
+func permute(args []string, commands []*cli.Command) ([]string, error) {
 	if len(args) < 2 {
-		return args
+		return args, nil
 	}
 	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[1]) })
 	if i < 0 {
-		return args
+		return args, nil
 	}
 	valued := map[string]bool{}
 	for _, f := range commands[i].Flags {
@@ -38,11 +39,15 @@ func permute(args []string, commands []*cli.Command) []string {
 			paths = append(paths, arg)
 		default:
 			options = append(options, arg)
-			if valued[strings.TrimLeft(arg, "-")] && len(rest) > 0 {
-				options = append(options, rest[0])
-				rest = rest[1:]
+			if !valued[strings.TrimLeft(arg, "-")] {
+				break
 			}
+			if len(rest) == 0 {
+				return nil, fmt.Errorf("option %s needs a value", arg)
+			}
+			options = append(options, rest[0])
+			rest = rest[1:]
 		}
 	}
-	return slices.Concat(args[:2], options, []string{"--"}, paths)
+	return slices.Concat(args[:2], options, []string{"--"}, paths), nil
 }

@@ -190,8 +190,15 @@ func parseShare(s string) (float64, error) {
 
 // run carries out the sync and returns the exit code.
 func (s *syncRun) run(ctx context.Context) (int, error) {
-	if err := isDirectory(s.options.Dir); err != nil {
+	switch info, err := os.Stat(s.options.Dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return exitFailed, fmt.Errorf("%w: %s", errNoSource, s.options.Dir)
+	case err != nil:
 		return exitFailed, err
+	case !info.IsDir():
+		// As aws says it. There, with --delete, the source then counts as empty.
+		s.printer.err(printTroubles, "warning: Skipping file "+s.options.Dir+"/. File does not exist.")
+		return exitWarned, nil
 	}
 	store, err := bucket.Open(ctx, s.server, s.to.bucket)
 	if err != nil {
@@ -221,20 +228,6 @@ func (s *syncRun) run(ctx context.Context) (int, error) {
 	return exitDone, nil
 }
 
-// isDirectory returns the error that aws has for a source that is not there, or is a file.
-func isDirectory(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %s", errNoSource, dir)
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return fmt.Errorf("%w: %s", errNotDir, dir)
-	}
-	return nil
-}
-
 // remember opens what is kept from run to run. None of it is needed: what is wrong with it is
 // told, and the run goes on without.
 func (s *syncRun) remember() (done func(), err error) {
@@ -259,11 +252,18 @@ func (s *syncRun) remember() (done func(), err error) {
 	tag := manifest.TagOf([]byte(o.Dir))
 	kept := cache.Open(filepath.Join(dir, fmt.Sprintf("tree-%x", tag[:8])), cache.Options{Identity: []byte(o.Dir)})
 	o.Scan.Cache, o.Pages, o.State = kept.Digests(), kept.Pages(), kept.State()
+	told := s.tell(kept.Notes())
 	return func() {
 		kept.Close()
-		for _, n := range kept.Notes() {
-			s.printer.note(n)
-		}
+		s.tell(kept.Notes()[told:])
 		o.Identity.Release()
 	}, nil
+}
+
+// tell prints notes and returns how many they were.
+func (s *syncRun) tell(notes []string) int {
+	for _, n := range notes {
+		s.printer.note(n)
+	}
+	return len(notes)
 }
