@@ -636,3 +636,47 @@ func TestServerWithoutChecksums(t *testing.T) {
 	m.mirrors()
 	m.wants("note this server takes no CRC-64/NVME checksums: what is sent is not verified by the server", "put a", "put large")
 }
+
+// Files that change between the scan and the transfer: what is recorded is what is stored, or
+// nothing is; and the next run finds what this one could not.
+func TestFilesThatMove(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	large := strings.Repeat("x", wholeLimit+100)
+	m.write(map[string]string{"grows": "1", "shrinks": "12345", "replaced": "1", "vanishes": "1", "large": large, "quiet": "1"})
+	var once sync.Once
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Put && strings.HasSuffix(key, "manifest") { // the intent: the scan is over
+			once.Do(func() {
+				m.write(map[string]string{"grows": strings.Repeat("1", 9_000), "shrinks": "1", "replaced": "2", "large": "y" + large[1:]})
+				m.remove("vanishes")
+				if err := os.Mkdir(filepath.Join(m.dir, "vanishes"), 0o755); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return buckettest.OK
+	}
+	sum, err := m.try(context.Background(), func(o *Options) { o.Delete = true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	audit(t, m.store)
+	if sum.Failed != 2 || sum.Uploaded != 4 {
+		t.Errorf("%+v\n%s", sum, strings.Join(m.lines, "\n"))
+	}
+	for _, name := range []string{"large", "vanishes"} {
+		if _, ok := m.store.Objects()["p/"+name]; ok {
+			t.Errorf("%s was stored", name)
+		}
+		if !slices.ContainsFunc(m.lines, func(l string) bool {
+			return strings.HasPrefix(l, "failed "+name+": ") && strings.Contains(l, filepath.Join(m.dir, name))
+		}) {
+			t.Errorf("the failure of %s does not name the path:\n%s", name, strings.Join(m.lines, "\n"))
+		}
+	}
+	if m.store.Uploads() != 0 {
+		t.Error("an upload is left behind")
+	}
+	m.store.Fault = nil
+	m.mirrors()
+}

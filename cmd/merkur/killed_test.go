@@ -25,8 +25,8 @@ import (
 	"merkur/store/catalog"
 )
 
-// TestKilled kills the program at random instants while the tree goes on changing. After each
-// kill the manifest names nothing that is not there; after one run that is let alone, bucket,
+// TestKilled kills or interrupts the program at random instants while the tree goes on
+// changing. After each the manifest names nothing that is not there; after one run that is let alone, bucket,
 // manifest and tree agree. MERKUR_KILLS sets how often; the default is enough for every day.
 func TestKilled(t *testing.T) {
 	kills := 15
@@ -41,9 +41,13 @@ func TestKilled(t *testing.T) {
 	for i := range 400 {
 		v.write(fmt.Sprintf("d%d/%03d", i%7, i), rng)
 	}
-	whole := v.run(0)
+	whole := v.run()
 	for range kills {
-		v.run(time.Duration(rng.Int64N(int64(whole))))
+		how := os.Kill
+		if rng.IntN(4) == 0 {
+			how = os.Interrupt
+		}
+		v.stop(how, time.Duration(rng.Int64N(int64(whole))))
 		v.audit()
 		for range rng.IntN(60) {
 			i := rng.IntN(440)
@@ -58,7 +62,7 @@ func TestKilled(t *testing.T) {
 			os.RemoveAll(filepath.Join(v.home, "cache")) // also the identity: the intents left are a stranger's
 		}
 	}
-	v.run(0)
+	v.run()
 	v.audit()
 	v.agrees()
 }
@@ -82,25 +86,45 @@ func (v *victim) write(name string, rng *rand.Rand) {
 	}
 }
 
-// run runs the program, and kills it after a while unless that is 0. It returns how long it ran.
-func (v *victim) run(kill time.Duration) time.Duration {
+// start starts the program; what it prints goes to the buffer.
+func (v *victim) start() (*exec.Cmd, *bytes.Buffer) {
+	v.t.Helper()
 	cmd := exec.Command("merkur", "sync", v.dir, "s3://killed/p", "--delete", "--max-delete", "100%", "--only-show-errors")
 	cmd.Env = append(os.Environ(), v.server.Env()...)
-	cmd.Env = append(cmd.Env, "HOME="+v.home, "XDG_CACHE_HOME="+filepath.Join(v.home, "cache"), "AWS_EC2_METADATA_DISABLED=true")
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	begun := time.Now()
+	cmd.Env = append(cmd.Env, "HOME="+v.home, "XDG_CACHE_HOME="+filepath.Join(v.home, "cache"))
+	said := &bytes.Buffer{}
+	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		v.t.Fatal(err)
 	}
-	if kill > 0 {
-		timer := time.AfterFunc(kill, func() { cmd.Process.Kill() })
-		defer timer.Stop()
-	}
-	if err := cmd.Wait(); err != nil && kill == 0 {
-		v.t.Fatalf("%v\n%s", err, said.String())
+	return cmd, said
+}
+
+// run lets the program run to its end, which must be a good one, and returns how long it took.
+func (v *victim) run() time.Duration {
+	v.t.Helper()
+	begun := time.Now()
+	cmd, said := v.start()
+	if err := cmd.Wait(); err != nil {
+		v.t.Fatalf("%v\n%s", err, said)
 	}
 	return time.Since(begun)
+}
+
+// stop starts the program and signals it after a while.
+func (v *victim) stop(how os.Signal, after time.Duration) {
+	v.t.Helper()
+	cmd, said := v.start()
+	timer := time.AfterFunc(after, func() { cmd.Process.Signal(how) })
+	defer timer.Stop()
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if how != os.Interrupt || err == nil || errors.As(err, &exit) && exit.ExitCode() == -1 {
+		return // dead, or done before, or interrupted before it could take note of it
+	}
+	if exit == nil || exit.ExitCode() != exitFailed || !strings.Contains(said.String(), "cancelled: ctrl-c received") {
+		v.t.Fatalf("interrupted: %v\n%s", err, said)
+	}
 }
 
 // audit reads what the manifest says, as a stranger, and looks at each object that no intent
