@@ -25,7 +25,7 @@ func parseLocation(path string) (location, error) {
 	case strings.HasPrefix(bucket, "arn:"):
 		return location{}, errors.New("access points are not supported; give the name or alias of a bucket")
 	case strings.HasSuffix(bucket, "--x-s3"):
-		return location{}, errors.New("Cannot use sync command with a directory bucket.")
+		return location{}, errors.New("cannot use sync with a directory bucket: it is not listed in the order of keys")
 	}
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
 		prefix += "/"
