@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"merkur/manifest"
 )
 
 // All that is asked of the system goes through the three types of this file: tree, folder and
@@ -273,4 +275,4 @@ func kindOfMode(mode uint16) kind {
 	return special
 }
 
-func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+func nanoseconds(t unix.StatxTimestamp) int64 { return manifest.Time(t.Sec, int64(t.Nsec)) }

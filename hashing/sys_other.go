@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"merkur/manifest"
 )
 
 // The plain form of sys_linux.go for all other systems, on nothing but the standard library.
@@ -129,7 +131,7 @@ func statOf(info fs.FileInfo) stat {
 		kind:  kindOfMode(info.Mode()),
 		perm:  uint32(info.Mode().Perm()),
 		size:  info.Size(),
-		mtime: info.ModTime().UnixNano(),
+		mtime: manifest.Time(info.ModTime().Unix(), int64(info.ModTime().Nanosecond())),
 	}
 }
 

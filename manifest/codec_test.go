@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -310,6 +311,45 @@ func FuzzFrame(f *testing.F) {
 			t.Errorf("%x passes for the empty page", b)
 		}
 	})
+}
+
+// Whatever a builder takes can be read again; what it refuses, a reader refuses.
+func TestValid(t *testing.T) {
+	link := Entry{Key: "l", Kind: Link, Size: 1, Target: "t", Digest: contentDigest("t")}
+	found := Entry{Key: "u", Size: 1, Unproven: true, Digest: UnprovenDigest("e", 1), Evidence: Evidence{ETag: "e"}}
+	good := []Entry{link, found, {Key: "d/", Kind: Dir}, {Key: "k", MTime: math.MaxInt64}, {Key: "k", MTime: math.MinInt64},
+		{Key: "k", MTime: -1}, {Key: "a/.merkur/x"}, {Key: strings.Repeat("k", MaxKey)}, {Key: "\x00\xff//"}}
+	for _, e := range good {
+		if err := e.Valid(); err != nil {
+			t.Error(err)
+		}
+		p, err := decodePage((&Page{Entries: []Entry{e}}).encode())
+		if err != nil || p.Entries[0] != e {
+			t.Errorf("%+v comes back as %+v, %v", e, p, err)
+		}
+	}
+	shortLink, otherLink, proven, dir := link, link, found, link
+	shortLink.Size, otherLink.Digest, proven.Digest, dir.Unproven = 2, Digest{}, Digest{1}, true
+	for _, e := range []Entry{shortLink, otherLink, proven, dir, {Key: "d", Kind: Dir}, {Key: ".merkur/x"},
+		{Key: "l", Kind: Link, Digest: contentDigest("")}} {
+		if err := e.Valid(); err == nil {
+			t.Errorf("%+v is valid", e)
+		}
+		if _, err := decodePage((&Page{Entries: []Entry{e}}).encode()); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%+v is read: %v", e, err)
+		}
+	}
+}
+
+func TestTime(t *testing.T) {
+	for _, c := range []struct{ sec, nsec, want int64 }{
+		{0, 0, 0}, {1, 5, second + 5}, {-1, 999_999_999, -1}, {1 << 40, 7, math.MaxInt64}, {-1 << 40, 7, math.MinInt64},
+		{9_223_372_035, 999_999_999, 9_223_372_035_999_999_999},
+	} {
+		if got := Time(c.sec, c.nsec); got != c.want {
+			t.Errorf("%d.%09d is %d, want %d", c.sec, c.nsec, got, c.want)
+		}
+	}
 }
 
 func TestParseDigest(t *testing.T) {

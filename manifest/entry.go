@@ -3,6 +3,7 @@ package manifest
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -50,7 +51,7 @@ type Entry struct {
 	// then a stand-in, made by [UnprovenDigest], that equals no digest of content.
 	Unproven bool
 	Mode     uint32 // permission bits when the content was read; 0 if not known
-	MTime    int64  // modification time of the file in nanoseconds since 1970; 0 if not known
+	MTime    int64  // modification time of the file, as [Time] has it; 0 if not known
 	Evidence Evidence
 }
 
@@ -71,20 +72,46 @@ func (e Entry) Equal(f Entry) bool {
 }
 
 // Valid returns an error that names the key if the entry cannot stand in a manifest.
-func (e Entry) Valid() error {
+func (e *Entry) Valid() error {
+	wrong := ""
 	switch {
 	case e.Key == "":
 		return fmt.Errorf("entry with an empty key")
 	case len(e.Key) > MaxKey:
 		return fmt.Errorf("key %.40q… has %d bytes; S3 takes at most %d", e.Key, len(e.Key), MaxKey)
+	case strings.HasPrefix(e.Key, Reserved):
+		wrong = "the key is reserved"
 	case e.Kind > Dir:
-		return fmt.Errorf("key %q: unknown kind %d", e.Key, e.Kind)
+		wrong = "unknown kind"
 	case e.Size < 0:
-		return fmt.Errorf("key %q: negative size %d", e.Key, e.Size)
+		wrong = "negative size"
 	case e.Kind != Link && e.Target != "":
-		return fmt.Errorf("key %q: a target on something that is not a link", e.Key)
+		wrong = "a target on something that is not a link"
+	case e.Kind == Link && (e.Target == "" || len(e.Target) > maxTarget || e.Size != int64(len(e.Target)) || e.Digest != contentDigest(e.Target)):
+		wrong = "size or digest of a link is not that of its target"
+	case e.Kind == Dir && !strings.HasSuffix(e.Key, "/"):
+		wrong = "the key of a directory has no slash at its end"
+	case e.Unproven && (e.Kind != File || e.Digest != UnprovenDigest(e.Evidence.ETag, e.Size)):
+		wrong = "an unproven object has another stand-in for its digest"
 	case !e.Evidence.HasCRC64 && e.Evidence.CRC64 != 0:
-		return fmt.Errorf("key %q: a checksum that is said to be absent", e.Key)
+		wrong = "a checksum that is said to be absent"
+	case len(e.Evidence.ETag) > maxText || len(e.Evidence.Version) > maxText:
+		wrong = "ETag or version id is too long"
+	}
+	if wrong != "" {
+		return fmt.Errorf("key %.100q: %s", e.Key, wrong)
 	}
 	return nil
+}
+
+// Time returns the nanoseconds since 1970 of seconds and nanoseconds since then, or the
+// nearest that an int64 can hold: some 292 years away. File systems know later ones.
+func Time(sec, nsec int64) int64 {
+	switch {
+	case sec > math.MaxInt64/second-1:
+		return math.MaxInt64
+	case sec < math.MinInt64/second+1:
+		return math.MinInt64
+	}
+	return sec*second + nsec
 }

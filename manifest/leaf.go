@@ -103,6 +103,14 @@ func decodeLeaf(r *reader) *Page {
 	if r.err == nil && columnsOf(es) != columns {
 		r.fail("columns %#x are stored where %#x are needed", columns, columnsOf(es))
 	}
+	for i := range es {
+		if r.err != nil {
+			break
+		}
+		if err := es[i].Valid(); err != nil {
+			r.fail("%v", err)
+		}
+	}
 	return &Page{Entries: es}
 }
 
@@ -202,10 +210,7 @@ func readModes(r *reader, es []Entry) {
 func appendMTimes(b []byte, es []Entry) []byte {
 	last := int64(0)
 	for i := range es {
-		sec, nsec := es[i].MTime/second, es[i].MTime%second
-		if nsec < 0 {
-			sec, nsec = sec-1, nsec+second
-		}
+		sec, nsec := splitTime(es[i].MTime)
 		b = appendZigzag(b, sec-last)
 		b = binary.AppendUvarint(b, uint64(nsec))
 		last = sec
@@ -214,17 +219,26 @@ func appendMTimes(b []byte, es []Entry) []byte {
 }
 
 func readMTimes(r *reader, es []Entry) {
-	const limit = 1<<63/second - 1
 	last := int64(0)
 	for i := range es {
 		last += r.zigzag()
-		nsec := r.count(second-1, "nanoseconds")
-		if last < -limit || last > limit {
+		nsec := int64(r.count(second-1, "nanoseconds"))
+		t := last*second + nsec
+		if s, n := splitTime(t); s != last || n != nsec {
 			r.fail("time is out of range")
 			return
 		}
-		es[i].MTime = last*second + int64(nsec)
+		es[i].MTime = t
 	}
+}
+
+// splitTime returns a time as whole seconds, rounded down, and nanoseconds.
+func splitTime(t int64) (sec, nsec int64) {
+	sec, nsec = t/second, t%second
+	if nsec < 0 {
+		sec, nsec = sec-1, nsec+second
+	}
+	return sec, nsec
 }
 
 func appendModified(b []byte, es []Entry) []byte {

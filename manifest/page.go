@@ -146,6 +146,8 @@ func UnprovenDigest(etag string, size int64) Digest {
 	return digestOf(h)
 }
 
+func contentDigest(s string) Digest { return Digest(blake3.Sum256([]byte(s))) }
+
 func digestOf(h *blake3.Hasher) Digest {
 	var d Digest
 	h.Sum(d[:0])

@@ -104,8 +104,8 @@ func (t Tree) Subtree(prefix string) (Root, error) {
 		if !below {
 			break
 		}
-		if rest == "" {
-			continue // the marker object of the directory itself
+		if rest == "" || strings.HasPrefix(rest, Reserved) {
+			continue // the marker of the directory itself, and what would be reserved there
 		}
 		e.Key = rest
 		if err := b.Add(e); err != nil {

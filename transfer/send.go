@@ -206,7 +206,8 @@ func unchanged(f *os.File, before fs.FileInfo, equal bool) error {
 
 // described is the entry of a file with what its handle says of it now.
 func described(e manifest.Entry, info fs.FileInfo) manifest.Entry {
-	e.Size, e.MTime, e.Mode = info.Size(), info.ModTime().UnixNano(), uint32(info.Mode().Perm())
+	t := info.ModTime()
+	e.Size, e.Mode, e.MTime = info.Size(), uint32(info.Mode().Perm()), manifest.Time(t.Unix(), int64(t.Nanosecond()))
 	return e
 }
 
