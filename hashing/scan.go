@@ -26,6 +26,7 @@ type Options struct {
 	Select  func(key string) bool // whether a file is part of the tree; nil: all are
 	Descend func(key string) bool // whether a directory, whose key ends in "/", is walked at all; nil: all are
 	Leave   []string              // paths of directories that are not part of the tree wherever they are found
+	MaxKey  int                   // longest key, in bytes; 0: manifest.MaxKey
 
 	Cache       Cache   // digests of earlier scans; nil: none
 	Rehash      bool    // read every file, whatever the cache says
@@ -111,6 +112,9 @@ func New(root string, o Options) (*Scan, error) {
 	if o.Workers <= 0 {
 		// More than cores, because a worker that waits for the disk holds one up.
 		o.Workers = min(max(4, 2*runtime.GOMAXPROCS(0)), 32)
+	}
+	if o.MaxKey == 0 {
+		o.MaxKey = manifest.MaxKey
 	}
 	s := &Scan{root: root, id: id, o: o, reach: usualReach}
 	for _, path := range o.Leave {

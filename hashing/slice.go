@@ -68,7 +68,7 @@ func (w *worker) descend(up *dir, o *outcome, byLink bool) *dir {
 	if !w.scan.wants(o.key) {
 		return nil
 	}
-	if r := unfit(o.key); r != 0 {
+	if r := w.scan.unfit(o.key); r != 0 {
 		o.problem = &Problem{Key: o.key, Path: w.scan.path(o.key), Reason: r}
 		return nil
 	}
@@ -103,7 +103,7 @@ func (w *worker) file(o *outcome, h *folder, name []byte, r *record, out int) in
 		}
 		return 0
 	}
-	if bad := unfit(o.key); bad != 0 {
+	if bad := w.scan.unfit(o.key); bad != 0 {
 		o.problem = &Problem{Key: o.key, Path: w.scan.path(o.key), Reason: bad}
 		return 0
 	}

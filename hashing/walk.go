@@ -176,8 +176,8 @@ func (w *worker) giveUp(j *job, err error) {
 }
 
 // unfit returns the reason for which a key can not stand in a manifest, or 0.
-func unfit(key string) Reason {
-	longest := manifest.MaxKey
+func (s *Scan) unfit(key string) Reason {
+	longest := s.o.MaxKey
 	if isDir(key) {
 		longest-- // a name has to fit behind it
 	}

@@ -133,7 +133,7 @@
 //	intent = run[16] | writer[16] | i64 until | u8 has | (has bit 0: text first, text last) | (has bit 1: ref)
 //
 // In a ref the pack name of 16 zero bytes means the root object itself. The lists are sorted,
-// each name and each run once. Times are nanoseconds since 1970 by some writer's clock. uuid is
+// each name and each run once, at most 2^18 packs of each kind and 256 intents. Times are nanoseconds since 1970 by some writer's clock. uuid is
 // drawn when the manifest is first made and stays; generation is 1 then and one more at each
 // rewrite; writer and run name, by random numbers, who wrote and which process means to. live
 // counts the bytes of a pack that are frames of the present tree.

@@ -29,9 +29,11 @@ const (
 	// HeadSize is the length of what stands before the first page in a root object or a pack.
 	HeadSize = frameHead + len(headMagic) + len(ID{})
 
-	maxFooter  = 16 << 20
-	maxPacks   = 1 << 18
-	maxIntents = 256
+	// MaxPacks and MaxIntents bound the lists of a manifest.
+	MaxPacks   = 1 << 18
+	MaxIntents = 256
+
+	maxFooter = 16 << 20
 )
 
 // An ID is a random number that names a writer, a run or a manifest.
@@ -193,13 +195,13 @@ func decodeFooter(r *reader) (*Manifest, error) {
 	if r.err == nil && rootDigest(m.Root.Top) != m.Root.Digest {
 		r.fail("root digest is not that of the top page")
 	}
-	for range r.count(maxPacks, "packs") {
+	for range r.count(MaxPacks, "packs") {
 		m.Packs = append(m.Packs, Pack{Name: PackName(r.id()), Size: r.uvarint(), Live: r.uvarint()})
 	}
-	for range r.count(maxPacks, "retired packs") {
+	for range r.count(MaxPacks, "retired packs") {
 		m.Retired = append(m.Retired, Retired{Name: PackName(r.id()), Since: int64(r.u64())})
 	}
-	for range r.count(maxIntents, "intents") {
+	for range r.count(MaxIntents, "intents") {
 		m.Intents = append(m.Intents, readIntent(r))
 	}
 	if r.err == nil && !m.sorted() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,11 +23,12 @@ const (
 	batchBytes = 4 << 30
 )
 
-// carryOut plans the changes and carries out the actions, batch by batch. Deletes are only
-// collected. While a batch is transferred, the next is planned.
-func (r *run) carryOut(ctx context.Context, changes iter.Seq2[manifest.Change, error]) error {
+// carryOut compares the tree with base, plans the changes and carries out the actions, batch by
+// batch. Deletes are only collected. While a batch is transferred, the next is planned.
+func (r *run) carryOut(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	batches := make(chan []Action)
+	changes := manifest.DiffPages(r.catalog.Tree(ctx), r.fold(ctx))
 	g.Go(func() error {
 		defer close(batches)
 		return r.planAll(ctx, changes, batches)
@@ -104,9 +106,12 @@ func (r *run) carryOutBatch(ctx context.Context, batch []Action, batches <-chan 
 		return nil, false, err
 	}
 	if want := hull(r.doubt, rangeOf(batch)); !within(want, r.intent) {
-		if err := r.commit(ctx, catalog.Edit{Range: want}); err != nil {
+		if _, err := r.commit(ctx, catalog.Edit{Range: want}); err != nil {
 			return nil, false, err
 		}
+	}
+	if batch, err = r.avoid(ctx, batch); err != nil {
+		return nil, false, err
 	}
 	changes, err := r.transfer(ctx, batch)
 	if err != nil {
@@ -123,7 +128,7 @@ func (r *run) carryOutBatch(ctx context.Context, batch []Action, batches <-chan 
 	// What has been stored is written down, also when the run is being interrupted.
 	safe, cancel := graceful(ctx)
 	defer cancel()
-	if err := r.commit(safe, edit); err != nil {
+	if _, err := r.commit(safe, edit); err != nil {
 		return nil, false, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -135,21 +140,51 @@ func (r *run) carryOutBatch(ctx context.Context, batch []Action, batches <-chan 
 	return next, more, nil
 }
 
-// commit publishes an edit and tells of keys that somebody else changed at the same time.
-func (r *run) commit(ctx context.Context, e catalog.Edit) error {
+// commit publishes an edit, tells of keys at which another run stood in the way, and returns
+// those of them where the other's entry stands.
+func (r *run) commit(ctx context.Context, e catalog.Edit) (kept map[string]bool, err error) {
 	conflicts, err := r.catalog.Commit(ctx, e)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.intent = e.Range
-	for _, c := range conflicts {
-		if c.Kept {
-			r.fail(Action{Verb: Put, Key: c.Key}, errors.New("another run changed it at the same time; the object of the other run stands"))
-		} else {
-			r.note("%s was changed by another run at the same time; the object of this run stands", c.Key)
-		}
+	kept = map[string]bool{}
+	deleting := map[string]bool{}
+	for i := range e.Doomed {
+		deleting[e.Doomed[i].Key] = true
 	}
-	return nil
+	for _, c := range conflicts {
+		if !c.Kept {
+			r.note("%s was changed by another run at the same time; the object of this run stands", c.Key)
+			continue
+		}
+		a := Action{Verb: Put, Key: c.Key}
+		if deleting[c.Key] {
+			a.Verb = Delete
+		}
+		kept[c.Key] = true
+		r.fail(a, errors.New("another run is writing it at the same time; what that run does stands"))
+	}
+	return kept, nil
+}
+
+// avoid takes out of a batch, which has been announced, what another run is deleting at this
+// moment.
+func (r *run) avoid(ctx context.Context, batch []Action) ([]Action, error) {
+	keys := make([]string, len(batch))
+	for i := range batch {
+		keys[i] = batch[i].Key
+	}
+	deleting, err := r.catalog.Deleting(ctx, keys)
+	if err != nil || len(deleting) == 0 {
+		return batch, err
+	}
+	return slices.DeleteFunc(batch, func(a Action) bool {
+		if deleting[a.Key] {
+			r.fail(a, errors.New("another run is deleting it at the same time; run again"))
+		}
+		return deleting[a.Key]
+	}), nil
 }
 
 // transfer carries out the actions of a batch and returns, in key order, the changes that they
@@ -193,7 +228,7 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}) error {
 		case <-done:
 			return nil
 		case <-tick.C:
-			if err := r.commit(ctx, catalog.Edit{Range: r.intent}); err != nil && ctx.Err() == nil {
+			if _, err := r.commit(ctx, catalog.Edit{Range: r.intent}); err != nil && ctx.Err() == nil {
 				<-done
 				return err
 			}
@@ -281,6 +316,9 @@ func within(a, b *manifest.Range) bool {
 
 // errForeign says that an object is not the one the manifest knows.
 var errForeign = errors.New("somebody else has changed the object since it was last seen; it is left as it is")
+
+// errNoETag says that there is nothing to recognise an object by.
+var errNoETag = errors.New("the server gives it no ETag, so that it cannot be replaced or deleted safely; it is left as it is")
 
 // errUnsettled says that a file did not hold still.
 func errUnsettled(path string) error { return fmt.Errorf("%s changed while it was read", path) }

@@ -29,6 +29,13 @@ type Meter struct {
 	Complete             atomic.Bool  // no more will be added to Files and Bytes
 }
 
+func (m *Meter) reset() {
+	for _, n := range []*atomic.Int64{&m.Scanned, &m.Files, &m.Bytes, &m.DoneFiles, &m.DoneBytes} {
+		n.Store(0)
+	}
+	m.Complete.Store(false)
+}
+
 // A Summary tells what a run did.
 type Summary struct {
 	Scan       hashing.Stats

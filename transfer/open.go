@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"merkur/hashing"
@@ -34,25 +35,33 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.catalog, r.intent, r.doubt = c, nil, nil
+	r.catalog, r.intent, r.doubt, r.powers = c, nil, nil, nil
 	for _, i := range c.Foreign() {
 		r.note("another run is writing here, since before %s", time.Unix(0, i.Until).Add(-catalog.Lease).Format(time.TimeOnly))
 	}
-	if !c.Exists() {
-		return r.survey(ctx, manifest.Range{}, nil)
+	if c.Exists() {
+		return r.settle(ctx)
 	}
-	return r.settle(ctx)
+	if err := r.survey(ctx, manifest.Range{}, nil); err != nil || !r.o.Rebuild || c.Exists() {
+		return err
+	}
+	_, err = r.commit(ctx, catalog.Edit{}) // nothing was found: what stood there has to go all the same
+	return err
 }
 
 func (r *run) openScan() error {
 	o := r.o.Scan
 	o.Select, o.Descend = r.o.Filters.Select, r.o.Filters.Descend
+	o.MaxKey = manifest.MaxKey - len(r.o.Prefix)
 	s, err := hashing.New(r.o.Dir, o)
 	if err != nil {
 		return err
 	}
 	r.scan, r.policy.unknown, r.local = s, unknown{}, manifest.Root{}
-	r.o.Meter.Scanned.Store(0)
+	r.sum.Problems = 0
+	r.sent.failed.Store(0)
+	r.sent.unexpected.Store(0)
+	r.o.Meter.reset()
 	r.doomed.close()
 	r.doomed = spool{}
 	return nil
@@ -67,16 +76,23 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	for _, a := range left {
 		r.note("an earlier run did not finish; looking at what it left")
-		if err := r.finishDeletes(ctx, a.Doomed); err != nil {
+		back, err := r.finishDeletes(ctx, a.Doomed)
+		if err != nil {
 			return err
 		}
 		run := []manifest.ID{a.Intent.Run}
 		if a.Intent.Range == nil {
-			_, err = r.catalog.Commit(ctx, catalog.Edit{Settled: run})
-		} else {
-			err = r.survey(ctx, *a.Intent.Range, run)
+			if _, err := r.commit(ctx, catalog.Edit{Changes: back, Settled: run}); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
+		if len(back) > 0 {
+			if _, err := r.commit(ctx, catalog.Edit{Changes: back}); err != nil {
+				return err
+			}
+		}
+		if err := r.survey(ctx, *a.Intent.Range, run); err != nil {
 			return err
 		}
 	}
@@ -84,13 +100,14 @@ func (r *run) settle(ctx context.Context) error {
 }
 
 // finishDeletes removes the objects that an earlier run was about to remove, where they are
-// still the ones it meant and nobody has put them into the tree again.
-func (r *run) finishDeletes(ctx context.Context, doomed []manifest.Entry) error {
+// still the ones it meant and nobody has put them into the tree again. It returns the changes
+// that name again those that cannot be removed.
+func (r *run) finishDeletes(ctx context.Context, doomed []manifest.Entry) ([]manifest.Change, error) {
 	if len(doomed) == 0 {
-		return nil
+		return nil, nil
 	}
 	if err := r.ready(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	keys := make([]string, len(doomed))
 	for i := range doomed {
@@ -99,19 +116,16 @@ func (r *run) finishDeletes(ctx context.Context, doomed []manifest.Entry) error 
 	again := map[string]bool{}
 	for e, err := range r.catalog.Tree(ctx).Find(keys) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		again[e.Key] = true
 	}
-	for i := range doomed {
-		if again[doomed[i].Key] || r.o.DryRun {
-			continue
-		}
-		if err := r.deleteObject(ctx, &doomed[i]); err != nil && !errors.Is(err, errForeign) {
-			return fmt.Errorf("finish the delete of %s: %w", doomed[i].Key, err)
-		}
+	left := slices.DeleteFunc(doomed, func(e manifest.Entry) bool { return again[e.Key] })
+	if r.o.DryRun {
+		return nil, nil
 	}
-	return nil
+	back := r.deleteAll(ctx, left)
+	return back, ctx.Err()
 }
 
 // ready finds out, once and before the first write, what the server can do.
@@ -175,32 +189,58 @@ func (r *run) survey(ctx context.Context, keys manifest.Range, settled []manifes
 	return flush(nil, settled)
 }
 
-// deleteObject removes the object that e tells of, and no other.
+// deleteObject removes the object that e tells of, and no other. An error that is
+// [bucket.ErrUncertain] leaves open whether it is gone.
 func (r *run) deleteObject(ctx context.Context, e *manifest.Entry) error {
-	key, cond := r.o.Prefix+e.Key, bucket.Condition{IfMatch: e.Evidence.ETag}
+	if e.Evidence.ETag == "" {
+		return errNoETag
+	}
+	key := r.o.Prefix + e.Key
+	var doubt error
 	for range maxLooks {
-		if !r.powers.DeleteConditions {
-			obj, err := r.store.Head(ctx, key, bucket.HeadOptions{})
-			switch {
-			case errors.Is(err, bucket.ErrNotFound):
-				return nil
-			case err != nil:
+		err := r.deleteOnce(ctx, key, e.Evidence.ETag)
+		if !errors.Is(err, bucket.ErrUncertain) {
+			if err == nil || errors.Is(err, errForeign) {
 				return err
-			case obj.ETag != e.Evidence.ETag:
-				return errForeign
 			}
-			cond = bucket.Condition{}
+			return both(doubt, err)
 		}
-		err := r.store.Delete(ctx, key, cond)
-		switch {
-		case errors.Is(err, bucket.ErrChanged):
-			if _, err := r.store.Head(ctx, key, bucket.HeadOptions{}); errors.Is(err, bucket.ErrNotFound) {
-				return nil
-			}
-			return errForeign
-		case !errors.Is(err, bucket.ErrUncertain):
+		doubt = err
+	}
+	return doubt
+}
+
+// deleteOnce deletes the object under a key if it has the ETag. A missing one is success.
+func (r *run) deleteOnce(ctx context.Context, key, etag string) error {
+	cond := bucket.Condition{IfMatch: etag}
+	if !r.powers.DeleteConditions {
+		err := r.check(ctx, key, cond)
+		if errors.Is(err, bucket.ErrChanged) {
+			return r.changed(ctx, key, etag)
+		}
+		if err != nil {
 			return err
 		}
+		cond = bucket.Condition{}
 	}
-	return fmt.Errorf("delete %s: %w", key, bucket.ErrUncertain)
+	err := r.store.Delete(ctx, key, cond)
+	if errors.Is(err, bucket.ErrChanged) {
+		return r.changed(ctx, key, etag)
+	}
+	return err
+}
+
+// changed says what became of an object that was not as it should be: nothing is left to do if
+// it is gone.
+func (r *run) changed(ctx context.Context, key, etag string) error {
+	obj, err := r.store.Head(ctx, key, bucket.HeadOptions{})
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case obj.ETag == etag:
+		return bucket.ErrUncertain // it is as it should be after all
+	}
+	return errForeign
 }

@@ -105,12 +105,14 @@ func guard(n, total, files uint64, limit Limit, allowEmpty bool) error {
 	}
 	most := limit.Count
 	switch {
+	case !limit.Given && files == 0:
+		most = n // allowed by name
 	case !limit.Given:
 		most = max(fewObjects, total*usualPercent/100)
 	case limit.Percent > 0:
 		most = total * limit.Percent / 100
 	}
-	if n > most && !(files == 0 && allowEmpty) {
+	if n > most {
 		return fmt.Errorf("%w: %d of %d objects would be deleted, at most %d may be", ErrTooManyDeletes, n, total, most)
 	}
 	return nil

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"merkur/manifest"
+	"merkur/store/bucket"
 	"merkur/store/catalog"
 )
 
@@ -30,20 +32,23 @@ func (r *run) remove(ctx context.Context) error {
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})
 		}
-		if err := r.commit(ctx, edit); err != nil {
+		kept, err := r.commit(ctx, edit)
+		if err != nil {
 			return err
 		}
+		leaf = slices.DeleteFunc(leaf, func(e manifest.Entry) bool { return kept[e.Key] })
 		back = r.deleteAll(ctx, leaf)
 		return ctx.Err()
 	})
 	if err != nil {
 		return err // the note stays, and the next run does the rest
 	}
-	return r.commit(ctx, catalog.Edit{Changes: back, Range: r.doubt})
+	_, err = r.commit(ctx, catalog.Edit{Changes: back, Range: r.doubt})
+	return err
 }
 
-// deleteAll deletes objects at once, and returns the changes that undo the delete in the
-// manifest of those that failed.
+// deleteAll deletes objects at once, and returns the changes that name again, in the manifest,
+// those that could not be deleted.
 func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.Change {
 	failed := make([]bool, len(leaf))
 	var deleted atomic.Int64
@@ -60,6 +65,9 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 			case ctx.Err() == nil:
 				r.fail(a, err)
 				failed[i] = !errors.Is(err, errForeign)
+				if errors.Is(err, bucket.ErrUncertain) {
+					r.doubtful(a.Key)
+				}
 			}
 			return nil
 		})

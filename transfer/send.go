@@ -52,6 +52,9 @@ func (r *run) send(ctx context.Context, a Action) (manifest.Entry, error) {
 		}
 		a.Verb = Put
 	}
+	if a.Old != nil && a.Old.Evidence.ETag == "" {
+		return a.File, errNoETag
+	}
 	f, info, err := openRegular(r.path(a.Key))
 	if err != nil {
 		return a.File, err
@@ -61,11 +64,15 @@ func (r *run) send(ctx context.Context, a Action) (manifest.Entry, error) {
 	if _, ok := r.store.(bucket.Uploader); ok && info.Size() >= wholeLimit {
 		send = r.sendParts
 	}
-	e, err := send(ctx, a, f, info)
-	if err == nil {
+	e, stored, err := send(ctx, a, f, info)
+	switch {
+	case err != nil:
+	case stored:
 		r.sent.files.Add(1)
 		r.sent.bytes.Add(e.Size)
 		r.report(Event{Done: &a})
+	default:
+		r.sent.proved.Add(1) // it was there already
 	}
 	return e, err
 }
@@ -92,29 +99,29 @@ func (r *run) path(key string) string { return filepath.Join(r.o.Dir, filepath.F
 
 // sendWhole reads a file into one buffer, hashes that and sends it. So what is stored is what
 // is recorded, even if the file has changed since the scan.
-func (r *run) sendWhole(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (manifest.Entry, error) {
+func (r *run) sendWhole(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (e manifest.Entry, stored bool, err error) {
 	buf, release, err := r.memory.take(ctx, info.Size()+1)
 	if err != nil {
-		return a.File, err
+		return e, false, err
 	}
 	defer release()
 	n, err := io.ReadFull(f, buf)
 	switch {
 	case err == nil:
-		return a.File, errUnsettled(f.Name()) // there is more than its size
+		return e, false, errUnsettled(f.Name()) // there is more than its size
 	case err != io.ErrUnexpectedEOF && err != io.EOF:
-		return a.File, err
+		return e, false, err
 	case int64(n) != info.Size():
-		return a.File, errUnsettled(f.Name())
+		return e, false, errUnsettled(f.Name())
 	}
 	body := buf[:n]
-	e := described(a.File, info)
+	e = described(a.File, info)
 	e.Digest = hashing.Sum(body)
 	crc := crc64nvme.Checksum(body)
 	return r.place(ctx, a, e, placing{
 		crc:  func() uint64 { return crc },
 		etag: func() string { return fmt.Sprintf("%x", md5.Sum(body)) },
-		put: func(o bucket.PutOptions) (bucket.Object, error) {
+		put: func(o bucket.PutOptions, _ func() error) (bucket.Object, error) {
 			return r.store.Put(ctx, r.o.Prefix+a.Key, bytes.NewReader(body), e.Size, o)
 		},
 	})
@@ -122,13 +129,13 @@ func (r *run) sendWhole(ctx context.Context, a Action, f *os.File, info fs.FileI
 
 // sendParts sends a file in parts, each hashed from the buffer that is sent. If they do not
 // add up to the digest that the scan found, nothing becomes visible.
-func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (manifest.Entry, error) {
+func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (manifest.Entry, bool, error) {
 	e := described(a.File, info)
 	var crc uint64
 	return r.place(ctx, a, e, placing{
 		crc:  func() uint64 { return crc },
 		etag: func() string { return "" },
-		put: func(o bucket.PutOptions) (bucket.Object, error) {
+		put: func(o bucket.PutOptions, check func() error) (bucket.Object, error) {
 			o.HasCRC64 = false // not known before the last part
 			up, err := r.store.(bucket.Uploader).Upload(ctx, r.o.Prefix+a.Key, o)
 			if err != nil {
@@ -139,6 +146,10 @@ func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileI
 				err = unchanged(f, info, digest == a.File.Digest)
 			}
 			var obj bucket.Object
+			if err == nil {
+				// Some servers heed conditions on a put and ignore them here.
+				err = check()
+			}
 			if err == nil {
 				obj, err = up.Complete(ctx)
 			}
@@ -213,53 +224,78 @@ func described(e manifest.Entry, info fs.FileInfo) manifest.Entry {
 
 // A placing is an object to be stored: how, and how to recognise it.
 type placing struct {
-	put  func(bucket.PutOptions) (bucket.Object, error)
+	// put stores it; one that takes long calls check right before it makes it visible.
+	put  func(o bucket.PutOptions, check func() error) (bucket.Object, error)
 	crc  func() uint64 // of what put sends
 	etag func() string // that a single put gives it; empty: not known
 }
 
 // place stores an object if the bucket still holds what the action expects. Where the server's
-// answer leaves open what happened, it looks.
-func (r *run) place(ctx context.Context, a Action, e manifest.Entry, p placing) (manifest.Entry, error) {
+// answer leaves open what happened, it looks. It reports false if the object was there already,
+// by somebody else's hand or by a put whose answer was lost.
+func (r *run) place(ctx context.Context, a Action, e manifest.Entry, p placing) (manifest.Entry, bool, error) {
 	key := r.o.Prefix + a.Key
 	o := bucket.PutOptions{Condition: a.condition(), ContentType: contentType(a.Key)}
+	var doubt error // of a put that may have been carried out
 	for range maxLooks {
 		obj, err := r.putUnder(ctx, key, o, p)
 		if err == nil {
-			return witnessed(e, obj, p.crc()), nil
+			return witnessed(e, obj, p.crc()), true, nil
 		}
-		if !errors.Is(err, bucket.ErrChanged) && !errors.Is(err, bucket.ErrUncertain) {
-			return e, err
+		if errors.Is(err, bucket.ErrUncertain) {
+			doubt = err
+		} else if !errors.Is(err, bucket.ErrChanged) {
+			return e, false, both(doubt, err)
 		}
-		now, herr := r.store.Head(ctx, key, bucket.HeadOptions{})
+		now, err := r.store.Head(ctx, key, bucket.HeadOptions{})
 		switch {
-		case errors.Is(herr, bucket.ErrNotFound):
+		case errors.Is(err, bucket.ErrNotFound):
 			o.Condition = bucket.Condition{IfNone: true} // somebody removed it: put it back
-		case herr != nil:
-			return e, fmt.Errorf("%w; and it cannot be looked at: %w", err, herr)
+		case err != nil:
+			return e, false, both(doubt, err)
 		case holds(now, e.Size, p):
-			return witnessed(e, now, p.crc()), nil
+			return witnessed(e, now, p.crc()), doubt != nil, nil
 		case now.ETag != o.IfMatch:
-			return e, errForeign
+			return e, false, both(doubt, errForeign)
 		}
 	}
-	return e, fmt.Errorf("put %s: %w", key, bucket.ErrUncertain)
+	return e, false, both(doubt, bucket.ErrChanged)
+}
+
+// both returns an error that is also the doubt left by an earlier try, if there is one: then it
+// is not known what the bucket holds, whatever was answered later.
+func both(doubt, err error) error {
+	if doubt == nil {
+		return err
+	}
+	return fmt.Errorf("%w; then: %w", doubt, err)
 }
 
 // putUnder puts under the condition, which it checks itself where the server does not.
 func (r *run) putUnder(ctx context.Context, key string, o bucket.PutOptions, p placing) (bucket.Object, error) {
+	cond := o.Condition
+	check := func() error { return r.check(ctx, key, cond) }
 	if !r.powers.PutConditions {
-		now, err := r.store.Head(ctx, key, bucket.HeadOptions{})
-		switch {
-		case err != nil && !errors.Is(err, bucket.ErrNotFound):
-			return now, err
-		case o.IfNone && err == nil, o.IfMatch != "" && (err != nil || now.ETag != o.IfMatch):
-			return now, bucket.ErrChanged
+		if err := check(); err != nil {
+			return bucket.Object{}, err
 		}
 		o.Condition = bucket.Condition{}
 	}
 	o.CRC64, o.HasCRC64 = p.crc(), r.powers.Checksums
-	return p.put(o)
+	return p.put(o, check)
+}
+
+// check returns ErrChanged unless the condition holds now. It narrows the gap for another
+// writer where a server does not close it.
+func (r *run) check(ctx context.Context, key string, c bucket.Condition) error {
+	now, err := r.store.Head(ctx, key, bucket.HeadOptions{})
+	switch {
+	case err != nil && !errors.Is(err, bucket.ErrNotFound):
+		return err
+	case c.IfNone && err == nil, c.IfMatch != "" && (err != nil || now.ETag != c.IfMatch):
+		return bucket.ErrChanged
+	}
+	return nil
 }
 
 // holds reports whether an object surely has the content that is being placed.

@@ -33,7 +33,7 @@ func surveyed(ctx context.Context, s bucket.Store, prefix string, tree manifest.
 				c.Old = old
 				old, err = pull(next, keys)
 			}
-			if c.Old != nil && c.Old.Evidence.ETag == obj.ETag && c.Old.Size == obj.Size {
+			if c.Old != nil && obj.ETag != "" && c.Old.Evidence.ETag == obj.ETag && c.Old.Size == obj.Size {
 				continue
 			}
 			if !yield(c, nil) {

@@ -61,22 +61,19 @@ func (r *run) mirror(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	base := r.catalog.Tree(ctx)
-	changes := manifest.DiffPages(base, r.fold(ctx))
-	err := r.carryOut(ctx, changes)
+	objects := r.catalog.Root().Top.Files
+	err := r.carryOut(ctx)
 	r.sum.Scan = r.scan.Stats()
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = guard(r.doomed.n, base.Root.Top.Files, r.local.Top.Files, r.o.MaxDelete, r.o.AllowEmpty)
+		err = guard(r.doomed.n, objects, r.local.Top.Files, r.o.MaxDelete, r.o.AllowEmpty)
 	}
 	if err == nil && !r.o.DryRun {
 		err = r.remove(ctx)
 	}
-	if r.catalog != nil {
-		r.sum.Root, r.sum.Generation = r.catalog.Root(), r.catalog.Generation()
-	}
+	r.sum.Root, r.sum.Generation = r.catalog.Root(), r.catalog.Generation()
 	return err
 }
 
@@ -94,6 +91,7 @@ type run struct {
 	intent  *manifest.Range // as it stands in the manifest
 	doubt   *manifest.Range // keys of which it is not known what the bucket holds
 	doomed  spool
+	told    string // the greatest key of a problem that has been told
 	memory  budget
 	events  chan struct{} // holds one token: who has it may report
 	sum     Summary
@@ -172,11 +170,7 @@ func (r *run) addAll(ctx context.Context, b *manifest.Builder) error {
 			return fmt.Errorf("scan %s: %w", r.o.Dir, err)
 		}
 		if item.Problem != nil {
-			r.policy.unknown.add(item.Problem.Key)
-			if !item.Problem.Twin {
-				r.sum.Problems++
-				r.report(Event{Problem: item.Problem})
-			}
+			r.problem(item.Problem)
 			continue
 		}
 		r.o.Meter.Scanned.Add(1)
@@ -185,6 +179,22 @@ func (r *run) addAll(ctx context.Context, b *manifest.Builder) error {
 		}
 	}
 	return nil
+}
+
+// problem notes a path that could not be read. Problems come in key order; one that an earlier
+// attempt of this run told of is not told again.
+func (r *run) problem(p *hashing.Problem) {
+	if r.o.Delete {
+		r.policy.unknown.add(p.Key)
+	}
+	if p.Twin {
+		return
+	}
+	r.sum.Problems++
+	if r.told == "" || p.Key > r.told {
+		r.told = p.Key
+		r.report(Event{Problem: p})
+	}
 }
 
 // renewEvery is how often the intent of a long batch is written again, so that nobody takes it

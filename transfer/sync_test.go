@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,9 +59,9 @@ func newMachine(t *testing.T, store *buckettest.Memory) *machine {
 	m := &machine{t: t, dir: t.TempDir(), store: store}
 	m.o = Options{
 		Dir: m.dir, Store: store, Place: "test", Prefix: "p/", Concurrency: 4,
-		Scan:     hashing.Options{Follow: true, TrustStat: true},
-		Identity: catalog.Identity{Writer: manifest.ID{byte(time.Now().UnixNano()), 1}, Alone: true},
+		Scan: hashing.Options{Follow: true, TrustStat: true},
 	}
+	rand.Read(m.o.Identity.Writer[:])
 	m.forget()
 	return m
 }
@@ -376,7 +377,7 @@ func TestForeignChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := ": " + errForeign.Error()
-	m.wants("failed doomed"+foreign, "failed edited"+foreign, "failed new"+foreign, "put removed", "put same")
+	m.wants("failed doomed"+foreign, "failed edited"+foreign, "failed new"+foreign, "put removed")
 	if sum.Failed != 3 || sum.Deleted != 0 {
 		t.Errorf("%+v", sum)
 	}
@@ -557,7 +558,6 @@ func TestInterrupt(t *testing.T) {
 func TestTwoMachines(t *testing.T) {
 	store := &buckettest.Memory{}
 	a, b := newMachine(t, store), newMachine(t, store)
-	a.o.Identity.Writer, b.o.Identity.Writer = manifest.ID{1}, manifest.ID{2}
 	var g sync.WaitGroup
 	for i, m := range []*machine{a, b} {
 		for n := range 300 {
@@ -679,4 +679,144 @@ func TestFilesThatMove(t *testing.T) {
 	}
 	m.store.Fault = nil
 	m.mirrors()
+}
+
+// The same with the completion of an upload in parts alone: it is looked at right before.
+func TestHeedlessComplete(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{Heedless: map[buckettest.Op]bool{buckettest.Complete: true}})
+	body := strings.Repeat("x", wholeLimit)
+	m.write(map[string]string{"large": body})
+	m.mirrors()
+	put(t, m.store, "p/large", "somebody else's")
+	m.write(map[string]string{"large": body + "y"})
+	if sum, err := m.try(context.Background(), nil); err != nil || sum.Failed != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if got := m.store.Objects()["p/large"]; string(got) != "somebody else's" {
+		t.Error("it was overwritten")
+	}
+}
+
+// The answers to all writes of one key are lost, again and again, though they are carried out.
+// The manifest must not say that it knows; a quiet run brings all together.
+func TestOneKeyInLastingDoubt(t *testing.T) {
+	for _, checksums := range []bool{true, false} {
+		m := newMachine(t, &buckettest.Memory{NoChecksum: !checksums})
+		body := strings.Repeat("x", wholeLimit)
+		m.write(map[string]string{"doomed": "1", "large": body, "small": "1"})
+		m.mirrors()
+		for _, op := range []buckettest.Op{buckettest.Delete, buckettest.Put, buckettest.Complete} {
+			m.write(map[string]string{"large": body + fmt.Sprint(op), "small": fmt.Sprint(op)})
+			m.remove("doomed")
+			m.store.Fault = func(o buckettest.Op, key string) buckettest.Outcome {
+				if o == op && !strings.Contains(key, manifest.Reserved) {
+					return buckettest.Stored
+				}
+				return buckettest.OK
+			}
+			if _, err := m.try(context.Background(), func(o *Options) { o.Delete = true }); err != nil {
+				t.Fatal(err)
+			}
+			m.store.Fault = nil
+			audit(t, m.store)
+			m.write(map[string]string{"doomed": "1"}) // the same bytes again
+			m.mirrors()
+		}
+	}
+}
+
+// Two runs at once, of which one deletes what the other stores with the same bytes.
+func TestDeleteMeetsPut(t *testing.T) {
+	for nth := range 8 {
+		store := &buckettest.Memory{}
+		a, b := newMachine(t, store), newMachine(t, store)
+		a.write(map[string]string{"k": "1", "z": "1"})
+		a.mirrors()
+		a.remove("k")
+		b.write(map[string]string{"k": "1", "z": "1", "other": "1"})
+		var writes atomic.Int64
+		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if (op == buckettest.Put || op == buckettest.Delete) && int(writes.Add(1)) == nth+1 {
+				b.try(context.Background(), nil)
+			}
+			return buckettest.OK
+		}
+		a.try(context.Background(), func(o *Options) { o.Delete = true })
+		store.Fault = nil
+		audit(t, store)
+		b.run(nil)
+		if _, ok := store.Objects()["p/k"]; !ok {
+			t.Errorf("write %d: the file of the other run is lost", nth)
+		}
+	}
+}
+
+// An object that may not be deleted is a failure of its own, also in the run after a crash.
+func TestDeniedDelete(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"k": "1", "other": "1", "stays": "1"})
+	m.mirrors()
+	m.remove("k")
+	m.remove("other")
+	ctx, cancel := context.WithCancel(context.Background())
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Delete && key == "p/k" {
+			cancel()
+			return buckettest.Denied
+		}
+		return buckettest.OK
+	}
+	if _, err := m.try(ctx, func(o *Options) { o.Delete = true }); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	sum, err := m.try(context.Background(), nil)
+	if err != nil || sum.Failed != 1 {
+		t.Errorf("after the crash: %+v, %v", sum, err)
+	}
+	audit(t, m.store)
+	sum, err = m.try(context.Background(), nil)
+	if err != nil || sum.Failed != 0 {
+		t.Errorf("after that: %+v, %v", sum, err)
+	}
+	m.store.Fault = nil
+	m.mirrors()
+}
+
+// What gives no ETag cannot be told apart, and is left alone.
+func TestObjectsWithoutETag(t *testing.T) {
+	for _, a := range []Action{{Verb: Put, Key: "k", Old: &manifest.Entry{Key: "k"}}, {Verb: Delete, Key: "k", Old: &manifest.Entry{Key: "k"}}} {
+		r := newRun(Options{Dir: t.TempDir(), Store: &buckettest.Memory{}})
+		_, err := r.send(context.Background(), a)
+		if a.Verb == Delete {
+			err = r.deleteObject(context.Background(), a.Old)
+		}
+		if !errors.Is(err, errNoETag) {
+			t.Errorf("%v: %v", a.Verb, err)
+		}
+	}
+}
+
+// A damaged manifest is made anew, whatever is damaged in it.
+func TestRebuild(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(tree())
+	m.mirrors()
+	root := m.store.Objects()["p/"+manifest.Reserved+"manifest"]
+	for _, at := range []int{0, 40, len(root) / 2, len(root) - 1} {
+		damaged := bytes.Clone(root)
+		damaged[at] ^= 1
+		put(t, m.store, "p/"+manifest.Reserved+"manifest", string(damaged))
+		m.forget()
+		sum := m.run(func(o *Options) { o.Rebuild = true })
+		if sum.Uploaded != 0 || int(sum.Proved) != len(tree()) {
+			t.Errorf("byte %d: %+v", at, sum)
+		}
+		if m.mirrors(); len(m.calls) != 1 {
+			t.Errorf("byte %d: the next run takes %v", at, m.calls)
+		}
+	}
+	empty := newMachine(t, &buckettest.Memory{})
+	put(t, empty.store, "p/"+manifest.Reserved+"manifest", "damaged")
+	empty.run(func(o *Options) { o.Rebuild = true })
+	empty.run(nil)
 }

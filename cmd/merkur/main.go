@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,9 +31,9 @@ func run(args []string) int {
 		Usage:           "mirror directory trees to S3, by content",
 		Version:         version,
 		HideHelpCommand: true,
-		Commands:        []*cli.Command{syncCommand(args, &status)},
+		Commands:        []*cli.Command{syncCommand(&status)},
+		Action:          noCommand,
 		ExitErrHandler:  func(*cli.Context, error) {}, // this function prints and exits
-		CommandNotFound: func(c *cli.Context, name string) { status = unknownCommand(name) },
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
 	}
 	args, err := permute(args, app.Commands)
@@ -64,6 +65,10 @@ func usage(err error) error {
 	return usageError{err}
 }
 
-func unknownCommand(name string) int {
-	return explain(os.Stderr, usage(errors.New("unknown command "+name)))
+// noCommand is what the program does without a command that it knows.
+func noCommand(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usage(fmt.Errorf("unknown command %s", c.Args().First()))
+	}
+	return usage(errors.New("no command is given"))
 }

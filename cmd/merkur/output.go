@@ -281,17 +281,23 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f EiB", v/1024)
 }
 
-var errNoSource = errors.New("the user-provided path does not exist")
+// A noSourceError is a local source that is not there. The words are aws's.
+type noSourceError struct{ path string }
+
+func (e noSourceError) Error() string {
+	return "The user-provided path " + e.path + " does not exist."
+}
 
 // explain prints an error that ended the program, and a hint if there is one. It returns the
 // exit code.
 func explain(w io.Writer, err error) int {
 	var wrong usageError
+	var missing noSourceError
 	code, prefix := exitFailed, "fatal error: "
 	switch {
 	case errors.As(err, &wrong):
 		code, prefix = exitUsage, "merkur: "
-	case errors.Is(err, errNoSource):
+	case errors.As(err, &missing):
 		code, prefix = exitNoSource, ""
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(w, "cancelled: ctrl-c received")

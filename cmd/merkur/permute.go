@@ -22,8 +22,7 @@ func permute(args []string, commands []*cli.Command) ([]string, error) {
 	valued := map[string]bool{}
 	for _, f := range commands[i].Flags {
 		for _, name := range f.Names() {
-			g, ok := f.(cli.DocGenerationFlag)
-			valued[name] = ok && g.TakesValue()
+			valued[name] = takesValue(f)
 		}
 	}
 	var options, paths []string
@@ -50,4 +49,13 @@ func permute(args []string, commands []*cli.Command) ([]string, error) {
 		}
 	}
 	return slices.Concat(args[:2], options, []string{"--"}, paths), nil
+}
+
+func takesValue(f cli.Flag) bool {
+	if g, ok := f.(*cli.GenericFlag); ok {
+		_, isSwitch := g.Value.(*switchFlag)
+		return !isSwitch
+	}
+	d, ok := f.(cli.DocGenerationFlag)
+	return ok && d.TakesValue()
 }

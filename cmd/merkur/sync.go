@@ -21,8 +21,9 @@ import (
 	"merkur/transfer"
 )
 
-func syncCommand(args []string, status *int) *cli.Command {
-	var filters []transfer.Filter
+func syncCommand(status *int) *cli.Command {
+	follow, filters := true, []transfer.Filter(nil)
+	given := ordered{&follow, &filters}
 	return &cli.Command{
 		Name:      "sync",
 		Usage:     "make an S3 prefix equal to a local directory",
@@ -30,10 +31,10 @@ func syncCommand(args []string, status *int) *cli.Command {
 		Description: "Hashes DIR, compares it with the manifest kept in the bucket, and sends what is different.\n" +
 			"Options may stand before, after and between the paths.",
 		CustomHelpTemplate: cli.CommandHelpTemplate,
-		Flags:              syncFlags(&filters),
+		Flags:              syncFlags(given),
 		OnUsageError:       func(_ *cli.Context, err error, _ bool) error { return usage(err) },
 		Action: func(c *cli.Context) error {
-			s, err := readCommand(c, args, filters)
+			s, err := readCommand(c, given)
 			if err != nil {
 				return err
 			}
@@ -43,13 +44,13 @@ func syncCommand(args []string, status *int) *cli.Command {
 	}
 }
 
-func syncFlags(filters *[]transfer.Filter) []cli.Flag {
+func syncFlags(given ordered) []cli.Flag {
 	const selecting, compare, safety, output, server = "1. What to mirror", "2. Comparing", "3. Safety", "4. Output", "5. Server"
 	return []cli.Flag{
-		&cli.GenericFlag{Name: "exclude", Category: selecting, Usage: "leave out paths that match `PATTERN`; the last match of all --exclude and --include decides", Value: &filterFlag{filters, false}},
-		&cli.GenericFlag{Name: "include", Category: selecting, Usage: "take in again paths that match `PATTERN`", Value: &filterFlag{filters, true}},
-		&cli.BoolFlag{Name: "follow-symlinks", Category: selecting, Usage: "mirror what symbolic links point to (the default)"},
-		&cli.BoolFlag{Name: "no-follow-symlinks", Category: selecting, Usage: "leave symbolic links out"},
+		&cli.GenericFlag{Name: "exclude", Category: selecting, Usage: "leave out paths that match `PATTERN`; the last match of all --exclude and --include decides", Value: &filterFlag{given.filters, false}},
+		&cli.GenericFlag{Name: "include", Category: selecting, Usage: "take in again paths that match `PATTERN`", Value: &filterFlag{given.filters, true}},
+		&cli.GenericFlag{Name: "follow-symlinks", Category: selecting, Usage: "mirror what symbolic links point to (the default)", Value: &switchFlag{given.follow, true}},
+		&cli.GenericFlag{Name: "no-follow-symlinks", Category: selecting, Usage: "leave symbolic links out", Value: &switchFlag{given.follow, false}},
 		&cli.BoolFlag{Name: "delete", Category: selecting, Usage: "delete objects that have no file"},
 
 		&cli.BoolFlag{Name: "no-cache", Category: compare, Usage: "remember nothing from run to run: hash every file"},
@@ -61,7 +62,7 @@ func syncFlags(filters *[]transfer.Filter) []cli.Flag {
 		&cli.BoolFlag{Name: "dryrun", Category: safety, Usage: "show what would be done, and do nothing"},
 		&cli.StringFlag{Name: "max-delete", Category: safety, Usage: "delete at most `N` objects, or N% of them (default: 50%, and always 100)"},
 		&cli.BoolFlag{Name: "allow-empty-source", Category: safety, Usage: "with --delete: let an empty directory delete everything"},
-		&cli.BoolFlag{Name: "rebuild-manifest", Category: safety, Usage: "if the manifest cannot be read, list the bucket and make a new one"},
+		&cli.BoolFlag{Name: "rebuild-manifest", Category: safety, Usage: "list the bucket and make a new manifest, whatever the present one says"},
 
 		&cli.BoolFlag{Name: "quiet", Category: output, Usage: "print nothing"},
 		&cli.BoolFlag{Name: "only-show-errors", Category: output, Usage: "print warnings and errors only"},
@@ -72,6 +73,12 @@ func syncFlags(filters *[]transfer.Filter) []cli.Flag {
 		&cli.StringFlag{Name: "profile", Category: server, Usage: "the `PROFILE` of the AWS configuration"},
 		&cli.BoolFlag{Name: "no-sign-request", Category: server, Usage: "send no credentials"},
 	}
+}
+
+// ordered are the values of options of which several may be given, where their order counts.
+type ordered struct {
+	follow  *bool // symbolic links: the last of the two options decides
+	filters *[]transfer.Filter
 }
 
 // A filterFlag appends to the filters of the command, so that their order is that of the
@@ -88,9 +95,29 @@ func (f *filterFlag) Set(pattern string) error {
 
 func (f *filterFlag) String() string { return "" }
 
+// A switchFlag is one of two options without a value that set the same thing to its opposites.
+type switchFlag struct {
+	to *bool
+	on bool
+}
+
+func (f *switchFlag) Set(value string) error {
+	set, err := strconv.ParseBool(value)
+	if err == nil {
+		*f.to = f.on == set
+	}
+	return err
+}
+
+func (f *switchFlag) String() string { return "" }
+
+// IsBoolFlag tells the flag package, and permute, that no value follows.
+func (f *switchFlag) IsBoolFlag() bool { return true }
+
 // A syncRun is a sync as it was asked for.
 type syncRun struct {
 	options  transfer.Options
+	from     string // as it was given
 	to       location
 	server   bucket.Config
 	filters  []transfer.Filter
@@ -101,7 +128,7 @@ type syncRun struct {
 
 // readCommand turns the command line into a run. It finds all that is wrong with it before
 // anything is done.
-func readCommand(c *cli.Context, args []string, filters []transfer.Filter) (*syncRun, error) {
+func readCommand(c *cli.Context, given ordered) (*syncRun, error) {
 	if c.NArg() != 2 {
 		return nil, usage(fmt.Errorf("sync takes a directory and an s3:// path, not %d paths", c.NArg()))
 	}
@@ -126,7 +153,7 @@ func readCommand(c *cli.Context, args []string, filters []transfer.Filter) (*syn
 		return nil, err
 	}
 	s := &syncRun{
-		to: to, filters: filters, noCache: c.Bool("no-cache"), cacheDir: c.String("cache-dir"),
+		from: from, to: to, filters: *given.filters, noCache: c.Bool("no-cache"), cacheDir: c.String("cache-dir"),
 		server: bucket.Config{
 			Endpoint: c.String("endpoint-url"), Region: c.String("region"), Profile: c.String("profile"),
 			Anonymous: c.Bool("no-sign-request"),
@@ -137,26 +164,11 @@ func readCommand(c *cli.Context, args []string, filters []transfer.Filter) (*syn
 		Dir: dir, Prefix: to.prefix, Delete: c.Bool("delete"), DryRun: c.Bool("dryrun"),
 		MaxDelete: limit, AllowEmpty: c.Bool("allow-empty-source"), Rebuild: c.Bool("rebuild-manifest"),
 		Scan: hashing.Options{
-			Follow: follows(args), Rehash: c.Bool("rehash"), RehashShare: share,
+			Follow: *given.follow, Rehash: c.Bool("rehash"), RehashShare: share,
 			TrustStat: c.Bool("trust-stat"), Seed: rand.Uint64(),
 		},
 	}
 	return s, nil
-}
-
-// follows reports whether symbolic links are followed: the last of the two options that is
-// given decides.
-func follows(args []string) bool {
-	follow := true
-	for _, arg := range args {
-		switch strings.TrimLeft(arg, "-") {
-		case "follow-symlinks":
-			follow = true
-		case "no-follow-symlinks":
-			follow = false
-		}
-	}
-	return follow
 }
 
 // parseLimit reads a number of objects, or a share of them in percent.
@@ -192,7 +204,7 @@ func parseShare(s string) (float64, error) {
 func (s *syncRun) run(ctx context.Context) (int, error) {
 	switch info, err := os.Stat(s.options.Dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return exitFailed, fmt.Errorf("%w: %s", errNoSource, s.options.Dir)
+		return exitFailed, noSourceError{s.from}
 	case err != nil:
 		return exitFailed, err
 	case !info.IsDir():
@@ -206,7 +218,7 @@ func (s *syncRun) run(ctx context.Context) (int, error) {
 	}
 	o := &s.options
 	o.Store = store
-	o.Place = s.server.Endpoint + " " + s.to.String()
+	o.Place = store.Endpoint() + " " + s.to.String()
 	o.Filters = transfer.NewFilters(s.filters, filepath.ToSlash(o.Dir), s.to.bucket+"/"+s.to.prefix)
 	done, err := s.remember()
 	if err != nil {

@@ -57,6 +57,15 @@ func (s *S3) SendNoChecksums() { s.checksums.Store(false) }
 // Name returns the name of the bucket.
 func (s *S3) Name() string { return s.name }
 
+// Endpoint names the server: the URL that requests go to where one is configured, else the
+// region of AWS.
+func (s *S3) Endpoint() string {
+	if url := aws.ToString(s.client.Options().BaseEndpoint); url != "" {
+		return url
+	}
+	return *s.region.Load()
+}
+
 // Requests returns how many HTTP requests were sent so far, by the name that S3 gives to the
 // operation, such as "PutObject". Every try counts.
 func (s *S3) Requests() map[string]int64 { return s.wire.counts() }

@@ -23,6 +23,9 @@
 // that out takes no listing, and no second request. The commit that makes the entries of a run
 // true removes its intent, by the same put.
 //
+// Since all intents go through the one root, they exclude each other: a run does not write what
+// another is deleting, nor delete what another may be writing.
+//
 // # What it does not do
 //
 // It knows nothing of files and writes no data object. A Catalog belongs to one goroutine; the
@@ -67,10 +70,9 @@ type Options struct {
 	Place  string // names endpoint, bucket and prefix to the cache, and to nobody else
 	Pages  Space  // pages by tag; nil: none
 	State  Space  // the last root, and what the server can do; nil: none
-	// Who writes. If no other process can be writing as the same writer, Alone lets intents
-	// left by it be taken over at once.
+	// Who writes: intents left by it are taken over at once.
 	Identity Identity
-	// Rebuild starts from nothing where the manifest cannot be read.
+	// Rebuild starts from nothing, whatever the manifest says. The first commit replaces it.
 	Rebuild bool
 	Now     func() time.Time // nil: time.Now
 }
@@ -97,10 +99,11 @@ func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) 
 		o.Now = time.Now
 	}
 	c := &Catalog{store: store, o: o, run: newID(), packSize: packSize}
-	cur, err := c.load(ctx)
-	if o.Rebuild && (errors.Is(err, manifest.ErrCorrupt) || errors.Is(err, manifest.ErrVersion)) {
-		cur, err = c.unreadable(ctx)
+	load := c.load
+	if o.Rebuild {
+		load = c.disregard
 	}
+	cur, err := load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s%s: %w", o.Prefix, rootName, err)
 	}
@@ -147,22 +150,14 @@ type Abandoned struct {
 func (c *Catalog) Abandoned(ctx context.Context) ([]Abandoned, error) {
 	var list []Abandoned
 	for _, i := range c.intents() {
-		if !c.dead(i) {
+		if !c.dead(i) || i.Run == c.run {
 			continue
 		}
-		a := Abandoned{Intent: i}
-		if i.Doomed != nil {
-			frame, err := c.fetch(ctx, c.cur, *i.Doomed)
-			if err != nil {
-				return nil, err
-			}
-			p, err := manifest.DecodeFrame(frame, *i.Doomed)
-			if err != nil {
-				return nil, err
-			}
-			a.Doomed = p.Entries
+		doomed, err := c.doomed(ctx, i)
+		if err != nil {
+			return nil, err
 		}
-		list = append(list, a)
+		list = append(list, Abandoned{Intent: i, Doomed: doomed})
 	}
 	return list, nil
 }
@@ -174,6 +169,39 @@ func (c *Catalog) Foreign() []manifest.Intent {
 	})
 }
 
+// Deleting returns those of the keys, which ascend, whose objects another run is deleting.
+func (c *Catalog) Deleting(ctx context.Context, keys []string) (map[string]bool, error) {
+	found := map[string]bool{}
+	for _, i := range c.Foreign() {
+		doomed, err := c.doomed(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range doomed {
+			if _, ok := slices.BinarySearch(keys, e.Key); ok {
+				found[e.Key] = true
+			}
+		}
+	}
+	return found, nil
+}
+
+// doomed reads the entries that an intent lists as being deleted.
+func (c *Catalog) doomed(ctx context.Context, i manifest.Intent) ([]manifest.Entry, error) {
+	if i.Doomed == nil {
+		return nil, nil
+	}
+	frame, err := c.fetch(ctx, c.cur, *i.Doomed)
+	if err != nil {
+		return nil, err
+	}
+	p, err := manifest.DecodeFrame(frame, *i.Doomed)
+	if err != nil {
+		return nil, err
+	}
+	return p.Entries, nil
+}
+
 func (c *Catalog) intents() []manifest.Intent {
 	if c.cur == nil {
 		return nil
@@ -181,11 +209,10 @@ func (c *Catalog) intents() []manifest.Intent {
 	return slices.Clone(c.cur.m.Intents)
 }
 
+// dead reports whether the run that wrote the intent is no more. A writer has one run at a
+// time, so that another run of ours is.
 func (c *Catalog) dead(i manifest.Intent) bool {
-	if i.Run == c.run {
-		return false
-	}
-	return i.Writer == c.o.Identity.Writer && c.o.Identity.Alone || i.Until < c.o.Now().UnixNano()
+	return i.Writer == c.o.Identity.Writer || i.Until < c.o.Now().UnixNano()
 }
 
 func newID() (id manifest.ID) {

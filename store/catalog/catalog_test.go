@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -48,7 +49,7 @@ type writer struct {
 func newWriter(s bucket.Store) *writer {
 	return &writer{store: s, o: Options{
 		Prefix: "p/", Place: "test", Pages: newTable(), State: newTable(),
-		Identity: Identity{Writer: newID(), Alone: true},
+		Identity: Identity{Writer: newID()},
 	}}
 }
 
@@ -436,6 +437,54 @@ func TestUnreadableManifests(t *testing.T) {
 	}
 }
 
+// Another writer's deletes and ours keep out of each other's way.
+func TestIntentsExcludeEachOther(t *testing.T) {
+	ctx := context.Background()
+	store := &buckettest.Memory{}
+	es := many(100, 0)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
+	writing, deleting := newWriter(store).open(t), newWriter(store).open(t)
+	commit(t, writing, Edit{Range: &manifest.Range{First: es[10].Key, Last: es[20].Key}})
+
+	removal := func(i int) manifest.Change { return manifest.Change{Key: es[i].Key, Old: &es[i]} }
+	got := commit(t, deleting, Edit{Changes: []manifest.Change{removal(15), removal(30)}, Doomed: []manifest.Entry{es[15], es[30]}})
+	if len(got) != 1 || !got[0].Kept || got[0].Key != es[15].Key {
+		t.Errorf("a key that another run may be writing: %v", got)
+	}
+	commit(t, writing, Edit{Range: &manifest.Range{First: es[10].Key, Last: es[40].Key}})
+	found, err := writing.Deleting(ctx, []string{es[15].Key, es[30].Key})
+	if err != nil || len(found) != 1 || !found[es[30].Key] {
+		t.Errorf("being deleted: %v, %v", found, err)
+	}
+
+	// Each goes on, though the other's root came between, and though a put is lost.
+	failed := false
+	store.Fault = func(op buckettest.Op, _ string) buckettest.Outcome {
+		if op == buckettest.Put && !failed {
+			failed = true
+			return buckettest.NotStored
+		}
+		return buckettest.OK
+	}
+	commit(t, writing, Edit{})
+	commit(t, deleting, Edit{})
+	if c := audit(t, store, slices.Delete(slices.Clone(es), 30, 31)); len(c.cur.m.Intents) != 0 {
+		t.Errorf("intents are left: %v", c.cur.m.Intents)
+	}
+}
+
+// More intents than a reader takes are not written.
+func TestTooManyIntents(t *testing.T) {
+	store := &buckettest.Memory{}
+	for n := range manifest.MaxIntents + 1 {
+		_, err := newWriter(store).open(t).Commit(context.Background(), Edit{Range: &manifest.Range{First: "a"}})
+		if (err != nil) != (n == manifest.MaxIntents) {
+			t.Fatalf("intent %d: %v", n+1, err)
+		}
+	}
+	newWriter(store).open(t)
+}
+
 // A page that is not what its parent names stops the read.
 func TestDamagedPagesAreRefused(t *testing.T) {
 	ctx := context.Background()
@@ -509,24 +558,30 @@ func TestDraftWritesNothing(t *testing.T) {
 func TestIdentity(t *testing.T) {
 	dir := t.TempDir()
 	first, err := Identify(dir, "s3://b/p")
-	if err != nil || !first.Alone {
+	if err != nil {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	second, err := Identify(dir, "s3://b/p")
-	if err == nil || second.Alone || second.Writer == first.Writer {
+	if err == nil || second.Writer == first.Writer {
 		t.Errorf("while the first run is under way: %+v, %v", second, err)
 	}
 	elsewhere, err := Identify(dir, "s3://b/q")
-	if err != nil || !elsewhere.Alone || elsewhere.Writer == first.Writer {
+	if err != nil || elsewhere.Writer == first.Writer {
 		t.Errorf("to another place: %+v, %v", elsewhere, err)
 	}
 	first.Release()
 	third, err := Identify(dir, "s3://b/p")
-	if err != nil || third.Writer != first.Writer || !third.Alone {
+	if err != nil || third.Writer != first.Writer {
 		t.Errorf("after the first run: %+v, %v", third, err)
 	}
 	third.Release()
-	if id, err := Identify("/dev/null/nowhere", "p"); err == nil || id.Alone || id.Writer == (manifest.ID{}) {
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(dir)); err == nil {
+		if fourth, err := Identify(copied, "s3://b/p"); err != nil || fourth.Writer == first.Writer {
+			t.Errorf("a copy has the identity of the original: %+v, %v", fourth, err)
+		}
+	}
+	if id, err := Identify("/dev/null/nowhere", "p"); err == nil || id.Writer == (manifest.ID{}) {
 		t.Errorf("without a directory: %+v, %v", id, err)
 	}
 }

@@ -44,13 +44,11 @@ const maxTries = 30
 // [bucket.ErrUncertain], perhaps not.
 func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 	for try := range maxTries {
-		changes, conflicts, err := e.Changes, []Conflict(nil), error(nil)
-		if c.diverged {
-			if changes, conflicts, err = c.merge(ctx, e.Changes); err != nil {
-				return nil, fmt.Errorf("merge with the manifest of another writer: %w", err)
-			}
+		now, conflicts, err := c.adapt(ctx, e)
+		if err != nil {
+			return nil, fmt.Errorf("merge with the manifest of another writer: %w", err)
 		}
-		next, err := c.compose(ctx, changes, e)
+		next, err := c.compose(ctx, now)
 		if err == nil {
 			err = c.publish(ctx, next)
 		}
@@ -122,6 +120,46 @@ func (c *Catalog) reread(ctx context.Context, next *snapshot) (ours bool, err er
 	}
 	c.cur, c.diverged = cur, true
 	return false, nil
+}
+
+// adapt makes an edit fit the present root: it leaves out what other writers stand in the way
+// of. A key that is left out is a conflict that leaves the other's entry as it is.
+func (c *Catalog) adapt(ctx context.Context, e Edit) (Edit, []Conflict, error) {
+	conflicts := c.yield(e.Doomed)
+	if c.diverged {
+		changes, more, err := c.merge(ctx, e.Changes)
+		if err != nil {
+			return e, nil, err
+		}
+		e.Changes, conflicts = changes, append(conflicts, more...)
+	}
+	kept := map[string]bool{}
+	for _, conflict := range conflicts {
+		kept[conflict.Key] = conflict.Kept
+	}
+	if len(kept) > 0 {
+		e.Changes = without(e.Changes, func(ch manifest.Change) bool { return kept[ch.Key] })
+		e.Doomed = without(e.Doomed, func(d manifest.Entry) bool { return kept[d.Key] })
+	}
+	return e, conflicts, nil
+}
+
+// yield returns a conflict for each object that is to be deleted and that another run may be
+// writing: its bytes may by now be there on that run's account, under the same ETag.
+func (c *Catalog) yield(doomed []manifest.Entry) (conflicts []Conflict) {
+	for _, i := range c.Foreign() {
+		for k := range doomed {
+			if i.Range != nil && i.Range.Contains(doomed[k].Key) {
+				conflicts = append(conflicts, Conflict{Key: doomed[k].Key, Kept: true})
+			}
+		}
+	}
+	return conflicts
+}
+
+// without returns a new list of what is not to go.
+func without[T any](list []T, goes func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), goes)
 }
 
 // merge leaves those of the changes that can be made to the present tree. A key at which it

@@ -34,8 +34,9 @@ type composer struct {
 	b     *manifest.Builder
 }
 
-// compose builds the object that commits the changes to base, and stores the packs it needs.
-func (c *Catalog) compose(ctx context.Context, changes []manifest.Change, e Edit) (*snapshot, error) {
+// compose builds the object that commits an edit to the present root, and stores the packs
+// that it needs.
+func (c *Catalog) compose(ctx context.Context, e Edit) (*snapshot, error) {
 	w := &composer{c: c, ctx: ctx, base: c.cur, packs: map[manifest.PackName]manifest.Pack{}}
 	w.begin()
 	w.b = manifest.NewBuilder(w.store)
@@ -45,7 +46,7 @@ func (c *Catalog) compose(ctx context.Context, changes []manifest.Change, e Edit
 			w.packs[p.Name] = p
 		}
 	}
-	if err := u.Apply(w.b, changes); err != nil {
+	if err := u.Apply(w.b, e.Changes); err != nil {
 		return nil, err
 	}
 	root, err := w.b.Finish()
@@ -158,7 +159,9 @@ func (w *composer) finish(root manifest.Root, e Edit) (*snapshot, error) {
 	if w.base != nil && w.base.m.Generation > 0 {
 		m.UUID, m.Generation = w.base.m.UUID, w.base.m.Generation+1
 	}
-	w.listPacks(m, now)
+	if w.listPacks(m, now); max(len(m.Packs), len(m.Retired)) > manifest.MaxPacks {
+		return nil, fmt.Errorf("manifest of more than %d packs", manifest.MaxPacks)
+	}
 	if err := w.listIntents(m, e, now); err != nil {
 		return nil, err
 	}
@@ -206,7 +209,9 @@ func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) erro
 				if err != nil {
 					return err
 				}
-				i.Doomed.At.Off = uint64(len(w.body))
+				moved := *i.Doomed // the present root goes on to name the old place
+				moved.At.Off = uint64(len(w.body))
+				i.Doomed = &moved
 				w.body = append(w.body, frame...)
 			}
 			m.Intents = append(m.Intents, i)
@@ -214,6 +219,9 @@ func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) erro
 	}
 	if e.Range == nil && len(e.Doomed) == 0 {
 		return nil
+	}
+	if len(m.Intents) >= manifest.MaxIntents {
+		return fmt.Errorf("%d other runs are under way", len(m.Intents))
 	}
 	mine := manifest.Intent{
 		Run: w.c.run, Writer: w.c.o.Identity.Writer, Until: now.Add(Lease).UnixNano(), Range: e.Range,

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +12,11 @@ import (
 )
 
 // An Identity is who writes to one place. It outlives the process, so that a run can tell the
-// intents that an earlier run of its own left behind from those of somebody else.
+// intents that an earlier run of its own left behind from those of somebody else; and no two
+// processes have it at once, so that such a run is surely no more.
 type Identity struct {
 	Writer manifest.ID
-	// Alone means that no other process has this identity now.
-	Alone bool
-	file  *os.File
+	file   *os.File
 }
 
 // errLocked is what lock returns if another process holds the lock.
@@ -25,7 +25,7 @@ var errLocked = errors.New("locked by another process")
 // Identify takes the identity that dir keeps for a place, and holds it until Release or the
 // end of the process, however it ends. If another process holds it, or dir cannot be written,
 // the identity is a new one that nobody will have again; then err says why, and nothing else
-// is lost but that abandoned intents have to wait for their lease to run out.
+// is lost but that intents that it leaves have to wait for their lease to run out.
 func Identify(dir, place string) (id Identity, err error) {
 	id = Identity{Writer: newID()}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -43,16 +43,24 @@ func Identify(dir, place string) (id Identity, err error) {
 		}
 		return id, err
 	}
-	var kept manifest.ID
-	if _, err := io.ReadFull(f, kept[:]); err == nil && kept != (manifest.ID{}) {
-		return Identity{Writer: kept, Alone: true, file: f}, nil
+	here := origin(f)
+	kept := make([]byte, len(id.Writer)+len(here))
+	if _, err := io.ReadFull(f, kept); err == nil && bytes.Equal(kept[len(id.Writer):], here[:]) {
+		return Identity{Writer: manifest.ID(kept), file: f}, nil
 	}
-	if _, err := f.WriteAt(id.Writer[:], 0); err != nil {
+	if _, err := f.WriteAt(append(id.Writer[:], here[:]...), 0); err != nil {
 		f.Close()
 		return id, err
 	}
-	id.Alone, id.file = true, f
+	id.file = f
 	return id, nil
+}
+
+// origin tells this file from a copy of it, in the image of a machine or on another one. The
+// lock of a copy says nothing about the process that holds the original.
+func origin(f *os.File) manifest.Tag {
+	host, _ := os.Hostname()
+	return manifest.TagOf(fmt.Appendf(nil, "%s %d", host, inode(f)))
 }
 
 // Release lets the next process have the identity.

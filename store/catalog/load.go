@@ -106,8 +106,8 @@ func moved(err error) error {
 	return err
 }
 
-// unreadable stands for a root object that cannot be read and is to be replaced.
-func (c *Catalog) unreadable(ctx context.Context) (*snapshot, error) {
+// disregard stands for a root object that is to be replaced, whatever is in it.
+func (c *Catalog) disregard(ctx context.Context) (*snapshot, error) {
 	obj, err := c.store.Head(ctx, c.o.Prefix+rootName, bucket.HeadOptions{})
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil, nil
@@ -194,7 +194,8 @@ func (c *Catalog) recall() *snapshot {
 	if len(b) < 9 || len(b) < 9+int(b[8]) {
 		return nil
 	}
-	s := &snapshot{size: int64(binary.LittleEndian.Uint64(b)), etag: string(b[9 : 9+b[8]]), footer: b[9+b[8]:]}
+	etag, footer := b[9:9+int(b[8])], b[9+int(b[8]):]
+	s := &snapshot{size: int64(binary.LittleEndian.Uint64(b)), etag: string(etag), footer: footer}
 	s.have, s.off = s.footer, s.size-int64(len(s.footer))
 	m, err := manifest.DecodeFooter(s.footer)
 	if err != nil {

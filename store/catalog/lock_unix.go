@@ -17,3 +17,12 @@ func lock(f *os.File) error {
 	}
 	return err
 }
+
+// inode returns the number of the file in its file system.
+func inode(f *os.File) uint64 {
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil {
+		return 0
+	}
+	return uint64(st.Ino)
+}

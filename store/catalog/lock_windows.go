@@ -17,3 +17,12 @@ func lock(f *os.File) error {
 	}
 	return err
 }
+
+// inode returns the number of the file in its file system.
+func inode(f *os.File) uint64 {
+	var info windows.ByHandleFileInformation
+	if windows.GetFileInformationByHandle(windows.Handle(f.Fd()), &info) != nil {
+		return 0
+	}
+	return uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"merkur/store/bucket"
@@ -33,10 +34,10 @@ func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
 	if p, ok := c.recallPowers(); ok {
 		return p, nil
 	}
-	id := newID()
-	key := fmt.Sprintf("%s%s%x", c.o.Prefix, probes, id[:])
+	// One name a writer: where deletes are not allowed, one object at most is left behind.
+	key := fmt.Sprintf("%s%s%x", c.o.Prefix, probes, c.o.Identity.Writer[:])
 	p, err = c.tryPowers(ctx, key)
-	if derr := c.store.Delete(ctx, key, bucket.Condition{}); err == nil {
+	if derr := c.store.Delete(ctx, key, bucket.Condition{}); err == nil && !denied(derr) {
 		err = derr
 	}
 	if err != nil {
@@ -50,7 +51,7 @@ func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
 
 func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err error) {
 	body := []byte("probe\n")
-	if _, err = c.put(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}}); err == nil {
+	if _, err = c.put(ctx, key, body, bucket.PutOptions{}); err == nil {
 		p.Checksums = true
 	} else if errors.Is(err, bucket.ErrUnsupported) {
 		_, err = putBytes(ctx, c.store, key, body, bucket.PutOptions{})
@@ -63,6 +64,9 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err erro
 	_, exists := putBytes(ctx, c.store, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
 	_, differs := putBytes(ctx, c.store, key, body, bucket.PutOptions{Condition: bucket.Condition{IfMatch: noETag}})
 	deleted := c.store.Delete(ctx, key, bucket.Condition{IfMatch: noETag})
+	if denied(deleted) {
+		deleted = nil // who may not delete may still upload
+	}
 	for _, err := range []error{exists, differs, deleted} {
 		if err != nil && !errors.Is(err, bucket.ErrChanged) && !errors.Is(err, bucket.ErrUnsupported) {
 			return p, err
@@ -71,6 +75,12 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err erro
 	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
 	p.DeleteConditions = errors.Is(deleted, bucket.ErrChanged)
 	return p, nil
+}
+
+// denied reports whether the server does not allow what was asked.
+func denied(err error) bool {
+	var e *bucket.Error
+	return errors.As(err, &e) && e.Status == http.StatusForbidden
 }
 
 func (c *Catalog) powersRecord() []byte { return []byte("powers " + c.o.Place) }

@@ -47,3 +47,23 @@ func TestProbe(t *testing.T) {
 		})
 	}
 }
+
+// Who may not delete may still upload.
+func TestProbeWithoutPermissionToDelete(t *testing.T) {
+	store := &buckettest.Memory{Fault: func(op buckettest.Op, _ string) buckettest.Outcome {
+		if op == buckettest.Delete {
+			return buckettest.Denied
+		}
+		return buckettest.OK
+	}}
+	w := newWriter(store)
+	for range 2 {
+		w.o.State = nil
+		if got, err := w.open(t).Probe(context.Background()); err != nil || !got.PutConditions || got.DeleteConditions {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if n := len(store.Objects()); n != 1 {
+		t.Errorf("%d objects are left behind", n)
+	}
+}
