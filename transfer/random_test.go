@@ -1,0 +1,103 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"merkur/store/bucket/buckettest"
+)
+
+// Two machines mirror changing trees, each its own part of one prefix, while requests fail in
+// both ways and runs are interrupted. At no time may the manifest lie; and when each has had a
+// quiet run, the bucket is the two trees.
+func TestRandomRuns(t *testing.T) {
+	seeds := 20
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			randomRuns(t, uint64(seed))
+		})
+	}
+}
+
+// An interruption comes with the request of that number.
+type interruption struct {
+	cancel context.CancelFunc
+	at     int64
+}
+
+func randomRuns(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	store := &buckettest.Memory{}
+	var trouble atomic.Pointer[rand.Rand]
+	var interrupt atomic.Pointer[interruption]
+	var requests atomic.Int64
+	var mu sync.Mutex
+	store.Fault = func(buckettest.Op, string) buckettest.Outcome {
+		mu.Lock()
+		defer mu.Unlock()
+		if i := interrupt.Load(); requests.Add(1) > 0 && i != nil && requests.Load() == i.at {
+			i.cancel()
+		}
+		rng := trouble.Load()
+		if rng == nil || rng.IntN(25) > 0 {
+			return buckettest.OK
+		}
+		return []buckettest.Outcome{buckettest.Stored, buckettest.NotStored, buckettest.Throttled}[rng.IntN(3)]
+	}
+	machines := []*machine{newMachine(t, store), newMachine(t, store)}
+	own := func(i int) func(*Options) {
+		return func(o *Options) {
+			o.Delete, o.AllowEmpty, o.MaxDelete = true, true, Limit{Percent: 100, Given: true}
+			o.Filters = NewFilters([]Filter{{Pattern: fmt.Sprintf("%c/*", 'b'-i)}}, o.Dir, "bucket/p")
+		}
+	}
+	for range 6 {
+		trouble.Store(rand.New(rand.NewPCG(rng.Uint64(), 1)))
+		var g sync.WaitGroup
+		for i, m := range machines {
+			for range 1 + rng.IntN(30) {
+				name := fmt.Sprintf("%c/%02d", 'a'+i, rng.IntN(40))
+				if rng.IntN(3) == 0 {
+					m.remove(name)
+				} else {
+					m.write(map[string]string{name: fmt.Sprint(rng.IntN(3))}) // few contents, so that old ones come back
+				}
+			}
+			if rng.IntN(3) == 0 {
+				m.forget()
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if rng.IntN(3) == 0 {
+				cancelAt := int64(rng.IntN(60)) // requests from now
+				interrupt.Store(&interruption{cancel, requests.Load() + cancelAt})
+			}
+			g.Go(func() { m.try(ctx, own(i)) })
+		}
+		g.Wait()
+		trouble.Store(nil)
+		audit(t, store)
+	}
+	for i, m := range machines {
+		m.run(own(i))
+	}
+	want := slices.Concat(files(t, machines[0].dir), files(t, machines[1].dir))
+	slices.Sort(want)
+	if got := objects(store); !slices.Equal(got, want) {
+		t.Errorf("seed %d: the bucket holds %d objects, the trees %d files, or they differ\n%v\n%v", seed, len(got), len(want), got, want)
+	}
+	for i, m := range machines {
+		if m.run(own(i)); m.count(buckettest.Put)+m.count(buckettest.Delete) > 0 {
+			t.Errorf("seed %d: a second quiet run writes: %v", seed, m.calls)
+		}
+	}
+}
