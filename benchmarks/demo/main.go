@@ -175,12 +175,12 @@ func (s *show) run(name, dir string, puts, deletes int, options ...string) error
 	return nil
 }
 
-var figures = regexp.MustCompile(`merkur: (\d+) files, .*?; hashed (\d+), (.*?);`)
+var figures = regexp.MustCompile(`merkur: (\d+) files, .*?; hashed \d+, (.*?)(?: \(|;)`)
 
 // count fills in what the proxy has seen, and what merkur says that it read.
 func (s *show) count(r *row, said string) {
 	if m := figures.FindStringSubmatch(said); m != nil {
-		r.files, r.hashed = m[1], m[3]
+		r.files, r.hashed = m[1], m[2]
 	}
 	for _, q := range s.proxy.Requests() {
 		own := strings.Contains(q.Key, ".merkur/")
