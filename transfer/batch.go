@@ -147,7 +147,7 @@ func (r *run) commit(ctx context.Context, e catalog.Edit) (kept map[string]bool,
 	if err != nil {
 		return nil, err
 	}
-	r.intent = e.Range
+	r.intent, r.o.Rebuild = e.Range, false // a restart goes on from here
 	kept = map[string]bool{}
 	deleting := map[string]bool{}
 	for i := range e.Doomed {
@@ -207,7 +207,7 @@ func (r *run) transfer(ctx context.Context, batch []Action) ([]manifest.Change, 
 		}
 		g.Wait()
 	}()
-	if err := r.renewUntil(ctx, done); err != nil {
+	if err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent}); err != nil {
 		return nil, err
 	}
 	var changes []manifest.Change
@@ -220,7 +220,7 @@ func (r *run) transfer(ctx context.Context, batch []Action) ([]manifest.Change, 
 }
 
 // renewUntil writes the intent again from time to time, until done is closed.
-func (r *run) renewUntil(ctx context.Context, done <-chan struct{}) error {
+func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catalog.Edit) error {
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
@@ -228,7 +228,7 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}) error {
 		case <-done:
 			return nil
 		case <-tick.C:
-			if _, err := r.commit(ctx, catalog.Edit{Range: r.intent}); err != nil && ctx.Err() == nil {
+			if _, err := r.commit(ctx, intent); err != nil && ctx.Err() == nil {
 				<-done
 				return err
 			}

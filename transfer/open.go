@@ -42,11 +42,7 @@ func (r *run) open(ctx context.Context) error {
 	if c.Exists() {
 		return r.settle(ctx)
 	}
-	if err := r.survey(ctx, manifest.Range{}, nil); err != nil || !r.o.Rebuild || c.Exists() {
-		return err
-	}
-	_, err = r.commit(ctx, catalog.Edit{}) // nothing was found: what stood there has to go all the same
-	return err
+	return r.takeOver(ctx, manifest.Range{}, nil, nil)
 }
 
 func (r *run) openScan() error {
@@ -67,8 +63,7 @@ func (r *run) openScan() error {
 	return nil
 }
 
-// settle finishes what runs left that did not come to their end: the deletes that they had
-// begun, and a look at the keys that they may have written.
+// settle finishes what runs left that did not come to their end.
 func (r *run) settle(ctx context.Context) error {
 	left, err := r.catalog.Abandoned(ctx)
 	if err != nil {
@@ -76,55 +71,58 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	for _, a := range left {
 		r.note("an earlier run did not finish; looking at what it left")
-		back, err := r.finishDeletes(ctx, a.Doomed)
-		if err != nil {
-			return err
+		keys := manifest.Range{First: "\xff", Last: "\x00"} // none
+		if a.Intent.Range != nil {
+			keys = *a.Intent.Range
 		}
-		run := []manifest.ID{a.Intent.Run}
-		if a.Intent.Range == nil {
-			if _, err := r.commit(ctx, catalog.Edit{Changes: back, Settled: run}); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(back) > 0 {
-			if _, err := r.commit(ctx, catalog.Edit{Changes: back}); err != nil {
-				return err
-			}
-		}
-		if err := r.survey(ctx, *a.Intent.Range, run); err != nil {
+		if err := r.takeOver(ctx, keys, a.Doomed, []manifest.ID{a.Intent.Run}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// finishDeletes removes the objects that an earlier run was about to remove, where they are
-// still the ones it meant and nobody has put them into the tree again. It returns the changes
-// that name again those that cannot be removed.
-func (r *run) finishDeletes(ctx context.Context, doomed []manifest.Entry) ([]manifest.Change, error) {
-	if len(doomed) == 0 {
-		return nil, nil
-	}
+// takeOver makes the manifest true where it may not be: it deletes what is doomed, and looks at
+// what the bucket holds in a range of keys. Before that it makes both the intent of this run,
+// in place of those of the settled runs, so that other runs keep out of the way.
+func (r *run) takeOver(ctx context.Context, keys manifest.Range, doomed []manifest.Entry, settled []manifest.ID) error {
 	if err := r.ready(ctx); err != nil {
+		return err
+	}
+	edit := catalog.Edit{Range: r.doubt, Doomed: doomed, Settled: settled}
+	look := keys.Last == "" || keys.First <= keys.Last
+	if look {
+		edit.Range = hull(r.doubt, &keys)
+	}
+	if _, err := r.catalog.Commit(ctx, edit); err != nil { // what it yields to another run is that one's business
+		return err
+	}
+	r.intent, r.o.Rebuild = edit.Range, false
+	back, err := r.finishDeletes(ctx)
+	if err != nil {
+		return err
+	}
+	if look {
+		return r.survey(ctx, keys, back)
+	}
+	_, err = r.commit(ctx, catalog.Edit{Changes: back, Range: r.doubt})
+	return err
+}
+
+// finishDeletes removes the objects on this run's list, which an earlier run has not come to.
+// It returns the changes that name again those that cannot be removed.
+func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
+	doomed, err := r.catalog.Doomed(ctx)
+	if err != nil || len(doomed) == 0 {
 		return nil, err
 	}
-	keys := make([]string, len(doomed))
-	for i := range doomed {
-		keys[i] = doomed[i].Key
-	}
-	again := map[string]bool{}
-	for e, err := range r.catalog.Tree(ctx).Find(keys) {
-		if err != nil {
-			return nil, err
-		}
-		again[e.Key] = true
-	}
-	left := slices.DeleteFunc(doomed, func(e manifest.Entry) bool { return again[e.Key] })
 	if r.o.DryRun {
+		for i := range doomed {
+			r.report(Event{Done: &Action{Verb: Delete, Key: doomed[i].Key, Old: &doomed[i]}})
+		}
 		return nil, nil
 	}
-	back := r.deleteAll(ctx, left)
+	back := r.deleteAll(ctx, doomed)
 	return back, ctx.Err()
 }
 
@@ -155,20 +153,16 @@ func (r *run) ready(ctx context.Context) error {
 
 // survey makes the manifest say what the bucket really holds in a range of keys, by listing
 // them. An object that the manifest does not know goes in as unproven: then the run compares
-// its content with the file's, and sends nothing that is equal.
-func (r *run) survey(ctx context.Context, keys manifest.Range, settled []manifest.ID) error {
-	var batch []manifest.Change
-	adopted := 0
-	flush := func(rest *manifest.Range, settled []manifest.ID) error {
-		if len(batch) == 0 && len(settled) == 0 && r.intent == nil {
-			return nil
-		}
-		if err := r.ready(ctx); err != nil {
+// its content with the file's, and sends nothing that is equal. The changes back are made by
+// the same commits. The intent shrinks as the listing goes on; if nothing is found to be
+// changed it stays, for what the run may do next.
+func (r *run) survey(ctx context.Context, keys manifest.Range, back []manifest.Change) error {
+	batch, adopted := back, 0
+	if len(back) > 0 {
+		if _, err := r.commit(ctx, catalog.Edit{Changes: back, Range: hull(r.doubt, &keys)}); err != nil {
 			return err
 		}
-		_, err := r.catalog.Commit(ctx, catalog.Edit{Changes: batch, Range: rest, Settled: settled})
-		batch, r.intent = nil, rest
-		return err
+		batch = nil
 	}
 	for c, err := range surveyed(ctx, r.store, r.o.Prefix, r.catalog.Tree(ctx), keys) {
 		if err != nil {
@@ -178,15 +172,35 @@ func (r *run) survey(ctx context.Context, keys manifest.Range, settled []manifes
 			adopted++
 		}
 		if batch = append(batch, c); len(batch) == batchFiles {
-			if err := flush(&manifest.Range{First: c.Key, Last: keys.Last}, nil); err != nil {
+			if err := r.commitSurvey(ctx, batch, &manifest.Range{First: c.Key, Last: keys.Last}); err != nil {
 				return err
 			}
+			batch = nil
 		}
 	}
 	if adopted > 0 {
 		r.note("%d objects were found that the manifest did not know; comparing their content", adopted)
 	}
-	return flush(nil, settled)
+	if len(batch) == 0 && adopted == 0 {
+		return nil
+	}
+	return r.commitSurvey(ctx, batch, nil)
+}
+
+// commitSurvey commits what was found, but for what another run is just deleting, and goes on
+// with the rest of the range as intent.
+func (r *run) commitSurvey(ctx context.Context, found []manifest.Change, rest *manifest.Range) error {
+	keys := make([]string, len(found))
+	for i := range found {
+		keys[i] = found[i].Key
+	}
+	deleting, err := r.catalog.Deleting(ctx, keys)
+	if err != nil {
+		return err
+	}
+	found = slices.DeleteFunc(found, func(c manifest.Change) bool { return deleting[c.Key] })
+	_, err = r.commit(ctx, catalog.Edit{Changes: found, Range: hull(r.doubt, rest)})
+	return err
 }
 
 // deleteObject removes the object that e tells of, and no other. An error that is

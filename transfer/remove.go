@@ -37,8 +37,12 @@ func (r *run) remove(ctx context.Context) error {
 			return err
 		}
 		leaf = slices.DeleteFunc(leaf, func(e manifest.Entry) bool { return kept[e.Key] })
-		back = r.deleteAll(ctx, leaf)
-		return ctx.Err()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			back = r.deleteAll(ctx, leaf)
+		}()
+		return errors.Join(r.renewUntil(ctx, done, catalog.Edit{Range: edit.Range, Doomed: leaf}), ctx.Err())
 	})
 	if err != nil {
 		return err // the note stays, and the next run does the rest

@@ -73,6 +73,9 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil && !r.o.DryRun {
 		err = r.remove(ctx)
 	}
+	if err == nil && !within(r.intent, r.doubt) {
+		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt}) // nothing came after a look at the bucket
+	}
 	r.sum.Root, r.sum.Generation = r.catalog.Root(), r.catalog.Generation()
 	return err
 }

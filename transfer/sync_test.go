@@ -642,10 +642,10 @@ func TestServerWithoutChecksums(t *testing.T) {
 func TestFilesThatMove(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{})
 	large := strings.Repeat("x", wholeLimit+100)
-	m.write(map[string]string{"grows": "1", "shrinks": "12345", "replaced": "1", "vanishes": "1", "large": large, "quiet": "1"})
+	m.write(map[string]string{"a first one": "1", "grows": "1", "shrinks": "12345", "replaced": "1", "vanishes": "1", "large": large, "quiet": "1"})
 	var once sync.Once
 	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
-		if op == buckettest.Put && strings.HasSuffix(key, "manifest") { // the intent: the scan is over
+		if op == buckettest.Put && key == "p/a first one" { // the scan is over
 			once.Do(func() {
 				m.write(map[string]string{"grows": strings.Repeat("1", 9_000), "shrinks": "1", "replaced": "2", "large": "y" + large[1:]})
 				m.remove("vanishes")
@@ -656,12 +656,12 @@ func TestFilesThatMove(t *testing.T) {
 		}
 		return buckettest.OK
 	}
-	sum, err := m.try(context.Background(), func(o *Options) { o.Delete = true })
+	sum, err := m.try(context.Background(), func(o *Options) { o.Delete, o.Concurrency = true, 1 })
 	if err != nil {
 		t.Fatal(err)
 	}
 	audit(t, m.store)
-	if sum.Failed != 2 || sum.Uploaded != 4 {
+	if sum.Failed != 2 || sum.Uploaded != 5 {
 		t.Errorf("%+v\n%s", sum, strings.Join(m.lines, "\n"))
 	}
 	for _, name := range []string{"large", "vanishes"} {
@@ -819,4 +819,119 @@ func TestRebuild(t *testing.T) {
 	put(t, empty.store, "p/"+manifest.Reserved+"manifest", "damaged")
 	empty.run(func(o *Options) { o.Rebuild = true })
 	empty.run(nil)
+}
+
+// Two runs take over a prefix without a manifest at once, and one of them deletes.
+func TestAdoptMeetsDelete(t *testing.T) {
+	for nth := range 10 {
+		store := &buckettest.Memory{}
+		a, b := newMachine(t, store), newMachine(t, store)
+		for _, key := range []string{"k", "z"} {
+			put(t, store, "p/"+key, "1")
+		}
+		a.write(map[string]string{"z": "1"})
+		b.write(map[string]string{"z": "1"})
+		var writes atomic.Int64
+		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if (op == buckettest.Put || op == buckettest.Delete || op == buckettest.List) && int(writes.Add(1)) == nth+1 {
+				b.try(context.Background(), func(o *Options) { o.Delete = true })
+			}
+			return buckettest.OK
+		}
+		a.try(context.Background(), nil)
+		store.Fault = nil
+		audit(t, store)
+		a.run(nil)
+		b.mirrors()
+	}
+}
+
+// A run that dies while it deletes is settled by another, late, while a third puts the same
+// bytes there again.
+func TestSettleMeetsPut(t *testing.T) {
+	for nth := range 10 {
+		store := &buckettest.Memory{}
+		a, b := newMachine(t, store), newMachine(t, store)
+		a.write(map[string]string{"k": "1", "z": "1"})
+		a.mirrors()
+		a.remove("k")
+		b.write(map[string]string{"k": "1", "z": "1"})
+		ctx, cancel := context.WithCancel(context.Background())
+		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if op == buckettest.Delete && key == "p/k" {
+				cancel()
+				return buckettest.NotStored
+			}
+			return buckettest.OK
+		}
+		a.try(ctx, func(o *Options) { o.Delete = true })
+		var writes atomic.Int64
+		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if (op == buckettest.Put || op == buckettest.Delete) && int(writes.Add(1)) == nth+1 {
+				b.try(context.Background(), nil)
+			}
+			return buckettest.OK
+		}
+		a.try(context.Background(), nil)
+		store.Fault = nil
+		audit(t, store)
+		b.run(nil)
+		if _, ok := store.Objects()["p/k"]; !ok {
+			t.Errorf("write %d: the file of the other run is lost", nth)
+		}
+	}
+}
+
+// Doubt that comes up while an earlier run is settled is kept too.
+func TestDoubtWhileSettling(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"k": "1", "z": "1"})
+	m.mirrors()
+	m.remove("k")
+	ctx, cancel := context.WithCancel(context.Background())
+	outcome := buckettest.NotStored
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Delete && key == "p/k" {
+			cancel()
+			return outcome
+		}
+		return buckettest.OK
+	}
+	m.try(ctx, func(o *Options) { o.Delete = true })
+	outcome = buckettest.Stored
+	m.try(context.Background(), nil)
+	m.store.Fault = nil
+	audit(t, m.store)
+	m.run(nil)
+	m.mirrors()
+	if m.mirrors(); len(m.calls) != 1 {
+		t.Errorf("a quiet run takes %v", m.calls)
+	}
+}
+
+// A damaged manifest is made anew also on a server without conditions, and if the first answer
+// is lost.
+func TestRebuildInTrouble(t *testing.T) {
+	for name, store := range map[string]*buckettest.Memory{
+		"heedless":     {Heedless: map[buckettest.Op]bool{buckettest.Put: true, buckettest.Delete: true, buckettest.Complete: true}},
+		"lost answers": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, store)
+			m.write(tree())
+			m.mirrors()
+			put(t, store, "p/"+manifest.Reserved+"manifest", "damaged")
+			var once sync.Once
+			store.Fault = func(op buckettest.Op, key string) (outcome buckettest.Outcome) {
+				if op == buckettest.Put && strings.HasSuffix(key, "/manifest") && name != "heedless" {
+					once.Do(func() { outcome = buckettest.NotStored })
+				}
+				return outcome
+			}
+			if sum := m.run(func(o *Options) { o.Rebuild = true }); sum.Uploaded != 0 {
+				t.Errorf("%+v", sum)
+			}
+			m.mirrors()
+		})
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"merkur/manifest"
 )
 
 // A location is an s3://bucket/prefix of the command line.
@@ -26,6 +28,9 @@ func parseLocation(path string) (location, error) {
 		return location{}, errors.New("access points are not supported; give the name or alias of a bucket")
 	case strings.HasSuffix(bucket, "--x-s3"):
 		return location{}, errors.New("cannot use sync with a directory bucket: it is not listed in the order of keys")
+	}
+	if strings.Contains("/"+prefix+"/", "/"+manifest.Reserved) {
+		return location{}, fmt.Errorf("%s lies where merkur keeps its own objects", path)
 	}
 	if prefix != "" && !strings.HasSuffix(prefix, "/") {
 		prefix += "/"

@@ -293,6 +293,10 @@ func (e noSourceError) Error() string {
 func explain(w io.Writer, err error) int {
 	var wrong usageError
 	var missing noSourceError
+	var framework cli.ExitCoder
+	if errors.As(err, &framework) {
+		err = usage(err)
+	}
 	code, prefix := exitFailed, "fatal error: "
 	switch {
 	case errors.As(err, &wrong):

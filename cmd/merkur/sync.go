@@ -30,9 +30,9 @@ func syncCommand(status *int) *cli.Command {
 		ArgsUsage: "DIR s3://BUCKET[/PREFIX]",
 		Description: "Hashes DIR, compares it with the manifest kept in the bucket, and sends what is different.\n" +
 			"Options may stand before, after and between the paths.",
-		CustomHelpTemplate: cli.CommandHelpTemplate,
-		Flags:              syncFlags(given),
-		OnUsageError:       func(_ *cli.Context, err error, _ bool) error { return usage(err) },
+		HideHelpCommand: true, // a directory may have the name "help"
+		Flags:           syncFlags(given),
+		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
 		Action: func(c *cli.Context) error {
 			s, err := readCommand(c, given)
 			if err != nil {
@@ -147,6 +147,9 @@ func readCommand(c *cli.Context, given ordered) (*syncRun, error) {
 	share, err := parseShare(c.String("rehash-share"))
 	if err != nil {
 		return nil, usage(fmt.Errorf("--rehash-share: %w", err))
+	}
+	if from == "" {
+		return nil, noSourceError{from} // and not the working directory
 	}
 	dir, err := filepath.Abs(from)
 	if err != nil {

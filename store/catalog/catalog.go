@@ -169,6 +169,17 @@ func (c *Catalog) Foreign() []manifest.Intent {
 	})
 }
 
+// Doomed returns the entries that this run's own intent lists as being deleted: those of the
+// last edit that nothing stood in the way of.
+func (c *Catalog) Doomed(ctx context.Context) ([]manifest.Entry, error) {
+	for _, i := range c.intents() {
+		if i.Run == c.run {
+			return c.doomed(ctx, i)
+		}
+	}
+	return nil, nil
+}
+
 // Deleting returns those of the keys, which ascend, whose objects another run is deleting.
 func (c *Catalog) Deleting(ctx context.Context, keys []string) (map[string]bool, error) {
 	found := map[string]bool{}

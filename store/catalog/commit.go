@@ -79,7 +79,7 @@ func (c *Catalog) publish(ctx context.Context, next *snapshot) error {
 		o.Condition = bucket.Condition{IfMatch: c.cur.etag}
 	}
 	if c.careful {
-		cur, err := c.load(ctx)
+		cur, err := c.disregard(ctx)
 		if err != nil {
 			return err
 		}
@@ -104,6 +104,9 @@ func (c *Catalog) discard(ctx context.Context, packs []manifest.PackName) {
 // It reports whether the root is next after all.
 func (c *Catalog) reread(ctx context.Context, next *snapshot) (ours bool, err error) {
 	cur, err := c.load(ctx)
+	if err != nil && c.cur != nil && !c.Exists() {
+		cur, err = c.disregard(ctx) // it could not be read before either
+	}
 	if err != nil {
 		return false, fmt.Errorf("read manifest again: %w", err)
 	}
@@ -125,6 +128,10 @@ func (c *Catalog) reread(ctx context.Context, next *snapshot) (ours bool, err er
 // adapt makes an edit fit the present root: it leaves out what other writers stand in the way
 // of. A key that is left out is a conflict that leaves the other's entry as it is.
 func (c *Catalog) adapt(ctx context.Context, e Edit) (Edit, []Conflict, error) {
+	var err error
+	if e.Doomed, err = c.absent(ctx, e); err != nil {
+		return e, nil, err
+	}
 	conflicts := c.yield(e.Doomed)
 	if c.diverged {
 		changes, more, err := c.merge(ctx, e.Changes)
@@ -142,6 +149,29 @@ func (c *Catalog) adapt(ctx context.Context, e Edit) (Edit, []Conflict, error) {
 		e.Doomed = without(e.Doomed, func(d manifest.Entry) bool { return kept[d.Key] })
 	}
 	return e, conflicts, nil
+}
+
+// absent returns those of the doomed entries that will not be in the tree: the edit removes
+// them, or nobody has put their keys into it again since somebody else removed them.
+func (c *Catalog) absent(ctx context.Context, e Edit) ([]manifest.Entry, error) {
+	removed := map[string]bool{}
+	for _, ch := range e.Changes {
+		removed[ch.Key] = ch.New == nil
+	}
+	var keys []string
+	for i := range e.Doomed {
+		if !removed[e.Doomed[i].Key] {
+			keys = append(keys, e.Doomed[i].Key)
+		}
+	}
+	present := map[string]bool{}
+	for found, err := range c.Tree(ctx).Find(keys) {
+		if err != nil {
+			return nil, err
+		}
+		present[found.Key] = true
+	}
+	return without(e.Doomed, func(d manifest.Entry) bool { return present[d.Key] }), nil
 }
 
 // yield returns a conflict for each object that is to be deleted and that another run may be

@@ -106,13 +106,17 @@ func moved(err error) error {
 	return err
 }
 
-// disregard stands for a root object that is to be replaced, whatever is in it.
+// disregard looks at the root object without reading it: it is to be replaced, whatever is in
+// it. It returns nil if there is none.
 func (c *Catalog) disregard(ctx context.Context) (*snapshot, error) {
 	obj, err := c.store.Head(ctx, c.o.Prefix+rootName, bucket.HeadOptions{})
 	if errors.Is(err, bucket.ErrNotFound) {
 		return nil, nil
 	}
-	return &snapshot{etag: obj.ETag, m: &manifest.Manifest{Root: emptyRoot()}}, err
+	if err != nil {
+		return nil, err
+	}
+	return &snapshot{etag: obj.ETag, m: &manifest.Manifest{Root: emptyRoot()}}, nil
 }
 
 func (c *Catalog) tree(ctx context.Context, s *snapshot) manifest.Tree {

@@ -56,7 +56,7 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err erro
 	} else if errors.Is(err, bucket.ErrUnsupported) {
 		_, err = putBytes(ctx, c.store, key, body, bucket.PutOptions{})
 	}
-	if err != nil && !errors.Is(err, bucket.ErrUncertain) {
+	if err != nil {
 		return p, err
 	}
 	// The conditions below do not hold. A server that heeds them refuses.
