@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"slices"
 	"time"
 
@@ -188,8 +189,11 @@ func (r *run) avoid(ctx context.Context, batch []Action) ([]Action, error) {
 }
 
 // transfer carries out the actions of a batch and returns, in key order, the changes that they
-// made. While it takes long, the intent is renewed.
-func (r *run) transfer(ctx context.Context, batch []Action) ([]manifest.Change, error) {
+// made. While it takes long, the intent is renewed. A server that is gone is not asked for one
+// object after the other: that ends the run.
+func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change, error) {
+	ctx, end := context.WithCancelCause(outer)
+	defer end(nil)
 	made := make([]*manifest.Change, len(batch))
 	var g errgroup.Group
 	g.SetLimit(r.o.Concurrency)
@@ -201,7 +205,7 @@ func (r *run) transfer(ctx context.Context, batch []Action) ([]manifest.Change, 
 				break
 			}
 			g.Go(func() error {
-				made[i] = r.carry(ctx, a)
+				made[i] = r.carry(ctx, a, end)
 				return nil
 			})
 		}
@@ -209,6 +213,9 @@ func (r *run) transfer(ctx context.Context, batch []Action) ([]manifest.Change, 
 	}()
 	if err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent}); err != nil {
 		return nil, err
+	}
+	if outer.Err() == nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	var changes []manifest.Change
 	for _, c := range made {
@@ -237,14 +244,20 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catal
 }
 
 // carry carries out one action that stores something. It returns what is different in the
-// bucket afterwards, or nil.
-func (r *run) carry(ctx context.Context, a Action) *manifest.Change {
+// bucket afterwards, or nil. It calls end where there is no point in going on.
+func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) *manifest.Change {
 	e, err := r.send(ctx, a)
 	r.o.Meter.DoneFiles.Add(1)
-	r.o.Meter.DoneBytes.Add(a.File.Size)
+	if a.File.Size < wholeLimit { // larger ones are counted as they go
+		r.o.Meter.DoneBytes.Add(a.File.Size)
+	}
 	switch {
 	case err == nil:
 		return &manifest.Change{Key: a.Key, Old: a.Old, New: &e}
+	case ctx.Err() == nil && unreachable(err):
+		r.doubtful(a.Key)
+		end(fmt.Errorf("the server cannot be reached any more: %w", err))
+		return nil
 	case ctx.Err() != nil || errors.Is(err, bucket.ErrUncertain):
 		r.doubtful(a.Key)
 		if ctx.Err() != nil {
@@ -255,6 +268,12 @@ func (r *run) carry(ctx context.Context, a Action) *manifest.Change {
 	}
 	r.fail(a, err)
 	return nil
+}
+
+// unreachable reports whether no connection to the server could be made.
+func unreachable(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // doubtful notes that it is not known what the bucket holds under a key.

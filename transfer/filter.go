@@ -50,6 +50,9 @@ func NewFilters(filters []Filter, dir, bucketPrefix string) *Filters {
 	return f
 }
 
+// some reports whether there is a filter at all.
+func (f *Filters) some() bool { return len(f.rules) > 0 }
+
 // Select reports whether the filters select the key on both sides.
 func (f *Filters) Select(key string) bool {
 	for _, root := range f.roots {

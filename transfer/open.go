@@ -37,7 +37,8 @@ func (r *run) open(ctx context.Context) error {
 	}
 	r.catalog, r.intent, r.doubt, r.powers = c, nil, nil, nil
 	for _, i := range c.Foreign() {
-		r.note("another run is writing here, since before %s", time.Unix(0, i.Until).Add(-catalog.Lease).Format(time.TimeOnly))
+		r.note("another run is writing here, or died without a trace; what it may be writing is not deleted before %s",
+			time.Unix(0, i.Until).Format(time.TimeOnly))
 	}
 	if c.Exists() {
 		return r.settle(ctx)

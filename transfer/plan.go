@@ -95,17 +95,17 @@ var (
 )
 
 // guard decides whether deletes may go ahead, of which there are n where the manifest named
-// total objects and the scan found files.
-func guard(n, total, files uint64, limit Limit, allowEmpty bool) error {
+// total objects, and whether the source is empty.
+func guard(n, total uint64, empty bool, limit Limit, allowEmpty bool) error {
 	if n == 0 {
 		return nil
 	}
-	if files == 0 && !allowEmpty {
-		return fmt.Errorf("%w: all %d objects would be deleted", ErrEmptySource, n)
+	if empty && !allowEmpty {
+		return fmt.Errorf("%w: %d of %d objects would be deleted", ErrEmptySource, n, total)
 	}
 	most := limit.Count
 	switch {
-	case !limit.Given && files == 0:
+	case !limit.Given && empty:
 		most = n // allowed by name
 	case !limit.Given:
 		most = max(fewObjects, total*usualPercent/100)

@@ -66,27 +66,28 @@ func TestUnknownCoversWhatIsBelow(t *testing.T) {
 
 func TestGuard(t *testing.T) {
 	for _, c := range []struct {
-		n, total, files uint64
-		limit           Limit
-		allow           bool
-		want            error
+		n, total uint64
+		empty    bool
+		limit    Limit
+		allow    bool
+		want     error
 	}{
-		{0, 0, 0, Limit{}, false, nil},
-		{0, 10, 0, Limit{}, false, nil},
-		{10, 10, 0, Limit{}, false, ErrEmptySource},
-		{10, 10, 0, Limit{}, true, nil},
-		{1000, 1000, 0, Limit{}, true, nil},
-		{1000, 1000, 0, Limit{Count: 5, Given: true}, true, ErrTooManyDeletes},
-		{100, 120, 20, Limit{}, false, nil},
-		{101, 120, 19, Limit{}, false, ErrTooManyDeletes},
-		{500, 1000, 500, Limit{}, false, nil},
-		{501, 1000, 499, Limit{}, false, ErrTooManyDeletes},
-		{501, 1000, 499, Limit{Count: 501, Given: true}, false, nil},
-		{1, 1000, 999, Limit{Count: 0, Given: true}, false, ErrTooManyDeletes},
-		{100, 1000, 900, Limit{Percent: 10, Given: true}, false, nil},
-		{101, 1000, 899, Limit{Percent: 10, Given: true}, false, ErrTooManyDeletes},
+		{0, 0, true, Limit{}, false, nil},
+		{0, 10, true, Limit{}, false, nil},
+		{10, 10, true, Limit{}, false, ErrEmptySource},
+		{10, 10, true, Limit{}, true, nil},
+		{1000, 1000, true, Limit{}, true, nil},
+		{1000, 1000, true, Limit{Count: 5, Given: true}, true, ErrTooManyDeletes},
+		{100, 120, false, Limit{}, false, nil},
+		{101, 120, false, Limit{}, false, ErrTooManyDeletes},
+		{500, 1000, false, Limit{}, false, nil},
+		{501, 1000, false, Limit{}, false, ErrTooManyDeletes},
+		{501, 1000, false, Limit{Count: 501, Given: true}, false, nil},
+		{1, 1000, false, Limit{Count: 0, Given: true}, false, ErrTooManyDeletes},
+		{100, 1000, false, Limit{Percent: 10, Given: true}, false, nil},
+		{101, 1000, false, Limit{Percent: 10, Given: true}, false, ErrTooManyDeletes},
 	} {
-		if err := guard(c.n, c.total, c.files, c.limit, c.allow); !errors.Is(err, c.want) {
+		if err := guard(c.n, c.total, c.empty, c.limit, c.allow); !errors.Is(err, c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

@@ -185,7 +185,11 @@ func (r *run) uploadParts(ctx context.Context, up bucket.Upload, f *os.File, siz
 			}
 			parts.Part(i, buf)
 			crcs[i] = crc64nvme.Checksum(buf)
-			return up.Part(inGroup, i+1, bytes.NewReader(buf), n, crcs[i])
+			err := up.Part(inGroup, i+1, bytes.NewReader(buf), n, crcs[i])
+			if err == nil {
+				r.o.Meter.DoneBytes.Add(n)
+			}
+			return err
 		})
 	}
 	err := g.Wait()

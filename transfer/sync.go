@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +69,7 @@ func (r *run) mirror(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = guard(r.doomed.n, objects, r.local.Top.Files, r.o.MaxDelete, r.o.AllowEmpty)
+		err = guard(r.doomed.n, objects, r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
 	}
 	if err == nil && !r.o.DryRun {
 		err = r.remove(ctx)
@@ -78,6 +79,16 @@ func (r *run) mirror(ctx context.Context) error {
 	}
 	r.sum.Root, r.sum.Generation = r.catalog.Root(), r.catalog.Generation()
 	return err
+}
+
+// emptied reports whether the source has nothing in it: no file, or, where filters may have
+// hidden all files, not even a name.
+func (r *run) emptied() bool {
+	if r.local.Top.Files > 0 || !r.o.Filters.some() {
+		return r.local.Top.Files == 0
+	}
+	names, err := os.ReadDir(r.o.Dir)
+	return err == nil && len(names) == 0
 }
 
 // A run is the state of one call of Upload. It belongs to the goroutine of mirror, but for

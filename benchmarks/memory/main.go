@@ -83,7 +83,7 @@ func measureTree(ctx context.Context, w *tabwriter.Writer, merkur, server, work,
 		return err
 	}
 	env := append(os.Environ(), s.Env()...)
-	env = append(env, "MERKUR_CACHE_DIR="+filepath.Join(dir, "cache"))
+	env = append(env, "MERKUR_CACHE_DIR="+filepath.Join(dir, "cache"), "XDG_STATE_HOME="+filepath.Join(dir, "state"))
 	settled := time.Now().Add(150 * time.Second) // by then the files are old enough to be trusted
 	for _, run := range []string{"first", "settling", "no-op"} {
 		if run == "settling" {

@@ -59,7 +59,7 @@ func TestKilled(t *testing.T) {
 			}
 		}
 		if rng.IntN(10) == 0 {
-			os.RemoveAll(filepath.Join(v.home, "cache")) // also the identity: the intents left are a stranger's
+			os.RemoveAll(filepath.Join(v.home, "cache"))
 		}
 	}
 	v.run()
@@ -91,7 +91,8 @@ func (v *victim) start() (*exec.Cmd, *bytes.Buffer) {
 	v.t.Helper()
 	cmd := exec.Command("merkur", "sync", v.dir, "s3://killed/p", "--delete", "--max-delete", "100%", "--only-show-errors")
 	cmd.Env = append(os.Environ(), v.server.Env()...)
-	cmd.Env = append(cmd.Env, "HOME="+v.home, "XDG_CACHE_HOME="+filepath.Join(v.home, "cache"))
+	cmd.Env = append(cmd.Env, "HOME="+v.home, "XDG_CACHE_HOME="+filepath.Join(v.home, "cache"),
+		"XDG_STATE_HOME="+filepath.Join(v.home, "state"))
 	said := &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {

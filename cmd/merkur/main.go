@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -23,6 +24,7 @@ func main() { os.Exit(run(os.Args)) }
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // who reads the lines may stop reading; the work goes on
 	// A second interrupt is not caught: it ends the program at once.
 	context.AfterFunc(ctx, stop)
 	status := exitDone
@@ -58,15 +60,22 @@ const (
 // A usageError is a wrong command line.
 type usageError struct{ error }
 
+// usage says that the command line is wrong, in words that show an option as it is written.
 func usage(err error) error {
 	if err == nil {
 		return nil
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		err = errors.New("unknown option --" + name)
 	}
 	return usageError{err}
 }
 
 // noCommand is what the program does without a command that it knows.
 func noCommand(c *cli.Context) error {
+	if c.Args().First() == "help" {
+		return cli.ShowAppHelp(c)
+	}
 	if c.NArg() > 0 {
 		return usage(fmt.Errorf("unknown command %s", c.Args().First()))
 	}

@@ -58,7 +58,8 @@ func TestScripts(t *testing.T) {
 			e.Values["store"] = store
 			e.Vars = append(e.Vars, server.Env()...)
 			e.Vars = append(e.Vars, "BUCKET="+name, "AWS_ENDPOINT_URL="+proxy.URL(), "HOME="+e.WorkDir+"/home",
-				"XDG_CACHE_HOME="+e.WorkDir+"/cache", "AWS_EC2_METADATA_DISABLED=true", "SERVER="+server.URL())
+				"XDG_CACHE_HOME="+e.WorkDir+"/cache", "XDG_STATE_HOME="+e.WorkDir+"/state",
+				"AWS_EC2_METADATA_DISABLED=true", "SERVER="+server.URL())
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

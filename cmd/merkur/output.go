@@ -321,7 +321,7 @@ func hint(err error) string {
 	var wrong usageError
 	switch {
 	case errors.As(err, &wrong):
-		return "merkur sync --help lists the options"
+		return "merkur sync --help lists the options of this version"
 	case errors.Is(err, manifest.ErrVersion):
 		return "use a newer merkur; or --rebuild-manifest lists the bucket and makes a manifest of this version"
 	case errors.Is(err, manifest.ErrCorrupt):

@@ -31,6 +31,8 @@ func permute(args []string, commands []*cli.Command) ([]string, error) {
 		arg := rest[0]
 		rest = rest[1:]
 		switch {
+		case arg == "-h" || arg == "--help":
+			return append(args[:2:2], "--help"), nil
 		case arg == "--":
 			paths = append(paths, rest...)
 			rest = nil
@@ -41,7 +43,8 @@ func permute(args []string, commands []*cli.Command) ([]string, error) {
 			if !valued[strings.TrimLeft(arg, "-")] {
 				break
 			}
-			if len(rest) == 0 {
+			// As for aws, what looks like an option is none's value: "--exclude=-x" says so.
+			if len(rest) == 0 || len(rest[0]) > 1 && rest[0][0] == '-' {
 				return nil, fmt.Errorf("option %s needs a value", arg)
 			}
 			options = append(options, rest[0])

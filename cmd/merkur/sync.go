@@ -64,7 +64,7 @@ func syncFlags(given ordered) []cli.Flag {
 		&cli.BoolFlag{Name: "allow-empty-source", Category: safety, Usage: "with --delete: let an empty directory delete everything"},
 		&cli.BoolFlag{Name: "rebuild-manifest", Category: safety, Usage: "list the bucket and make a new manifest, whatever the present one says"},
 
-		&cli.BoolFlag{Name: "quiet", Category: output, Usage: "print nothing"},
+		&cli.BoolFlag{Name: "quiet", Category: output, Usage: "print nothing but what ends the run"},
 		&cli.BoolFlag{Name: "only-show-errors", Category: output, Usage: "print warnings and errors only"},
 		&cli.BoolFlag{Name: "no-progress", Category: output, Usage: "show no progress"},
 
@@ -258,8 +258,8 @@ func (s *syncRun) remember() (done func(), err error) {
 	}
 	o := &s.options
 	o.Scan.Leave = []string{dir}
-	if o.Identity, err = catalog.Identify(filepath.Join(dir, "writers"), o.Place); err != nil {
-		s.printer.note(err.Error())
+	if o.Identity, err = catalog.Identify(identityDir(), o.Place); err != nil {
+		s.printer.note("cannot tell who is writing: " + err.Error())
 	}
 	if s.noCache {
 		return o.Identity.Release, nil
@@ -273,6 +273,16 @@ func (s *syncRun) remember() (done func(), err error) {
 		s.tell(kept.Notes()[told:])
 		o.Identity.Release()
 	}, nil
+}
+
+// identityDir is where the identities of writers are kept: not with the cache, which may be
+// removed at any time. Without an identity, what a killed run leaves has to wait for its lease.
+func identityDir() string {
+	state := os.Getenv("XDG_STATE_HOME")
+	if home, err := os.UserHomeDir(); state == "" && err == nil {
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "merkur", "writers")
 }
 
 // tell prints notes and returns how many they were.

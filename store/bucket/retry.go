@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -40,6 +41,8 @@ func judge(c call, e *Error, t try, heard, transient bool) (again, doubt bool) {
 	case !t.connected:
 		// A server that never answered is more likely a wrong address than a bad moment.
 		return heard && transient, false
+	case !heard && t.status == 0 && timedOut(e):
+		return false, c.write // likewise one that takes connections and says nothing
 	case throttled(e):
 		return true, false
 	case e.Code == "ConditionalRequestConflict" && c.op == completeMultipartUpload:
@@ -56,6 +59,11 @@ func judge(c call, e *Error, t try, heard, transient bool) (again, doubt bool) {
 func throttled(e *Error) bool {
 	_, named := retry.DefaultThrottleErrorCodes[e.Code]
 	return named || e.Status == http.StatusTooManyRequests
+}
+
+func timedOut(e *Error) bool {
+	var n net.Error
+	return errors.As(e.Err, &n) && n.Timeout()
 }
 
 // cutShort reports whether an answer began and broke off.

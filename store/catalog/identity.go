@@ -39,7 +39,7 @@ func Identify(dir, place string) (id Identity, err error) {
 	if err := lock(f); err != nil {
 		f.Close()
 		if errors.Is(err, errLocked) {
-			err = errors.New("another run to the same place is under way")
+			err = errors.New("another run to the same place has the identity of this machine")
 		}
 		return id, err
 	}

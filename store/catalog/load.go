@@ -44,10 +44,10 @@ func (c *Catalog) load(ctx context.Context) (*snapshot, error) {
 		return cached, nil
 	case errors.Is(err, bucket.ErrNotFound):
 		return nil, nil
-	case emptyRange(err):
-		return nil, fmt.Errorf("%w: object is empty", manifest.ErrCorrupt)
-	case err != nil:
+	case errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrNoCredentials) || ctx.Err() != nil:
 		return nil, err
+	case err != nil:
+		return nil, c.explain(ctx, err)
 	}
 	s := &snapshot{etag: obj.ETag, size: obj.Size, have: tail, off: obj.Size - int64(len(tail))}
 	if err := c.readFooter(ctx, s); err != nil {
@@ -57,10 +57,14 @@ func (c *Catalog) load(ctx context.Context) (*snapshot, error) {
 	return s, nil
 }
 
-// emptyRange reports whether a server says that there is no end of the object to send.
-func emptyRange(err error) bool {
-	var e *bucket.Error
-	return errors.As(err, &e) && e.Code == "InvalidRange"
+// explain finds out whether a root object cannot be read because it is empty: servers answer a
+// request for its end in different ways.
+func (c *Catalog) explain(ctx context.Context, err error) error {
+	obj, herr := c.store.Head(ctx, c.o.Prefix+rootName, bucket.HeadOptions{})
+	if herr == nil && obj.Size == 0 {
+		return fmt.Errorf("%w: object is empty", manifest.ErrCorrupt)
+	}
+	return err
 }
 
 // readFooter decodes the footer at the end of what there is, after fetching the rest of it
