@@ -43,7 +43,7 @@ func (r *run) open(ctx context.Context) error {
 	if c.Exists() {
 		return r.settle(ctx)
 	}
-	return r.takeOver(ctx, manifest.Range{}, nil, nil)
+	return r.takeOver(ctx, &manifest.Range{}, nil, nil)
 }
 
 func (r *run) openScan() error {
@@ -72,11 +72,7 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	for _, a := range left {
 		r.note("an earlier run did not finish; looking at what it left")
-		keys := manifest.Range{First: "\xff", Last: "\x00"} // none
-		if a.Intent.Range != nil {
-			keys = *a.Intent.Range
-		}
-		if err := r.takeOver(ctx, keys, a.Doomed, []manifest.ID{a.Intent.Run}); err != nil {
+		if err := r.takeOver(ctx, a.Intent.Range, a.Doomed, []manifest.ID{a.Intent.Run}); err != nil {
 			return err
 		}
 	}
@@ -84,17 +80,13 @@ func (r *run) settle(ctx context.Context) error {
 }
 
 // takeOver makes the manifest true where it may not be: it deletes what is doomed, and looks at
-// what the bucket holds in a range of keys. Before that it makes both the intent of this run,
+// what the bucket holds in a range of keys, if any. Before that it makes both the intent of this run,
 // in place of those of the settled runs, so that other runs keep out of the way.
-func (r *run) takeOver(ctx context.Context, keys manifest.Range, doomed []manifest.Entry, settled []manifest.ID) error {
+func (r *run) takeOver(ctx context.Context, keys *manifest.Range, doomed []manifest.Entry, settled []manifest.ID) error {
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
-	edit := catalog.Edit{Range: r.doubt, Doomed: doomed, Settled: settled}
-	look := keys.Last == "" || keys.First <= keys.Last
-	if look {
-		edit.Range = hull(r.doubt, &keys)
-	}
+	edit := catalog.Edit{Range: hull(r.doubt, keys), Doomed: doomed, Settled: settled}
 	if _, err := r.catalog.Commit(ctx, edit); err != nil { // what it yields to another run is that one's business
 		return err
 	}
@@ -103,11 +95,13 @@ func (r *run) takeOver(ctx context.Context, keys manifest.Range, doomed []manife
 	if err != nil {
 		return err
 	}
-	if look {
-		return r.survey(ctx, keys, back)
+	if keys == nil || len(back) > 0 {
+		_, err = r.commit(ctx, catalog.Edit{Changes: back, Range: hull(r.doubt, keys)})
 	}
-	_, err = r.commit(ctx, catalog.Edit{Changes: back, Range: r.doubt})
-	return err
+	if keys == nil || err != nil {
+		return err
+	}
+	return r.survey(ctx, *keys)
 }
 
 // finishDeletes removes the objects on this run's list, which an earlier run has not come to.
@@ -154,17 +148,11 @@ func (r *run) ready(ctx context.Context) error {
 
 // survey makes the manifest say what the bucket really holds in a range of keys, by listing
 // them. An object that the manifest does not know goes in as unproven: then the run compares
-// its content with the file's, and sends nothing that is equal. The changes back are made by
-// the same commits. The intent shrinks as the listing goes on; if nothing is found to be
-// changed it stays, for what the run may do next.
-func (r *run) survey(ctx context.Context, keys manifest.Range, back []manifest.Change) error {
-	batch, adopted := back, 0
-	if len(back) > 0 {
-		if _, err := r.commit(ctx, catalog.Edit{Changes: back, Range: hull(r.doubt, &keys)}); err != nil {
-			return err
-		}
-		batch = nil
-	}
+// its content with the file's, and sends nothing that is equal. The intent shrinks as the
+// listing goes on; if nothing is found to be changed it stays, for what the run may do next.
+func (r *run) survey(ctx context.Context, keys manifest.Range) error {
+	var batch []manifest.Change
+	adopted := 0
 	for c, err := range surveyed(ctx, r.store, r.o.Prefix, r.catalog.Tree(ctx), keys) {
 		if err != nil {
 			return fmt.Errorf("list %s: %w", r.o.Prefix, err)
@@ -182,7 +170,7 @@ func (r *run) survey(ctx context.Context, keys manifest.Range, back []manifest.C
 	if adopted > 0 {
 		r.note("%d objects were found that the manifest did not know; comparing their content", adopted)
 	}
-	if len(batch) == 0 && adopted == 0 {
+	if len(batch) == 0 {
 		return nil
 	}
 	return r.commitSurvey(ctx, batch, nil)
