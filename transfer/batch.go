@@ -163,7 +163,9 @@ func (r *run) commit(ctx context.Context, e catalog.Edit) (kept map[string]bool,
 		if deleting[c.Key] {
 			a.Verb = Delete
 		}
-		kept[c.Key] = true
+		if kept[c.Key] = true; c.Gone {
+			continue
+		}
 		r.fail(a, errors.New("another run is writing it at the same time; what that run does stands"))
 	}
 	return kept, nil

@@ -259,19 +259,25 @@ func TestRetiredPacksGo(t *testing.T) {
 }
 
 // Two writers of disjoint keys both win; of the same key, the one whose object is in the
-// bucket, and both hear of it.
+// bucket, and the other hears of it.
 func TestTwoWriters(t *testing.T) {
 	store := &buckettest.Memory{}
 	base := many(3000, 0)
 	commit(t, newWriter(store).open(t), Edit{Changes: puts(base...)})
 	a, b := newWriter(store).open(t), newWriter(store).open(t)
 
-	change := func(i, v int) (manifest.Change, manifest.Entry) {
-		e := entry(base[i].Key, v)
+	change := func(i int, body string) (manifest.Change, manifest.Entry) {
+		t.Helper()
+		obj, err := store.Put(context.Background(), "p/"+base[i].Key, strings.NewReader(body), int64(len(body)), bucket.PutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := base[i]
+		e.Size, e.Digest, e.Evidence.ETag = obj.Size, manifest.Digest(blake3.Sum256([]byte(body))), obj.ETag
 		return manifest.Change{Key: e.Key, Old: &base[i], New: &e}, e
 	}
-	ca, ea := change(10, 1)
-	cb, eb := change(2500, 1)
+	ca, ea := change(10, "by a")
+	cb, eb := change(2500, "by b")
 	if got := commit(t, a, Edit{Changes: []manifest.Change{ca}}); len(got) != 0 {
 		t.Errorf("conflicts %v", got)
 	}
@@ -283,27 +289,72 @@ func TestTwoWriters(t *testing.T) {
 	want = slices.Delete(want, 2600, 2601)
 	audit(t, store, want)
 
-	// The object under the key is the one of writer a.
-	body := []byte("written by a")
-	obj, err := store.Put(context.Background(), "p/"+base[20].Key, strings.NewReader(string(body)), int64(len(body)), bucket.PutOptions{})
-	if err != nil {
-		t.Fatal(err)
+	cb, _ = change(20, "by b")
+	ca, ea = change(20, "by a, later")
+	if got := commit(t, b, Edit{Changes: []manifest.Change{cb}}); len(got) != 1 || !got[0].Kept || got[0].Key != base[20].Key {
+		t.Errorf("conflicts %v", got)
 	}
-	ca, ea = change(20, 5)
-	ca.New.Evidence.ETag, ea.Evidence.ETag = obj.ETag, obj.ETag
-	cb, _ = change(20, 6)
-	if got := commit(t, b, Edit{Changes: []manifest.Change{cb}}); len(got) != 0 {
-		t.Errorf("the first to commit hears of conflicts: %v", got)
-	}
-	if got := commit(t, a, Edit{Changes: []manifest.Change{ca}}); len(got) != 1 || got[0].Kept || got[0].Key != base[20].Key {
+	if got := commit(t, a, Edit{Changes: []manifest.Change{ca}}); len(got) != 0 {
 		t.Errorf("conflicts %v", got)
 	}
 	want[20] = ea
 	audit(t, store, want)
-	if got := commit(t, b, Edit{Changes: []manifest.Change{cb}}); len(got) != 1 || !got[0].Kept {
+}
+
+// What another run has removed meanwhile is not on the list of those to be deleted; what an
+// earlier try of the same commit has removed is.
+func TestRemovedMeanwhile(t *testing.T) {
+	store := &buckettest.Memory{}
+	es := many(10, 0)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
+	a, b := newWriter(store).open(t), newWriter(store).open(t)
+	removal := func(i int) manifest.Change { return manifest.Change{Key: es[i].Key, Old: &es[i]} }
+	commit(t, b, Edit{Changes: []manifest.Change{removal(3)}, Doomed: es[3:4]})
+	commit(t, b, Edit{})
+	failed := false
+	store.Fault = func(op buckettest.Op, _ string) buckettest.Outcome {
+		if op == buckettest.Put && !failed {
+			failed = true
+			return buckettest.Stored
+		}
+		return buckettest.OK
+	}
+	got := commit(t, a, Edit{Changes: []manifest.Change{removal(3), removal(5)}, Doomed: []manifest.Entry{es[3], es[5]}})
+	if len(got) != 1 || !got[0].Kept || !got[0].Gone || got[0].Key != es[3].Key {
 		t.Errorf("conflicts %v", got)
 	}
-	audit(t, store, want)
+	if left, err := a.Doomed(context.Background()); err != nil || !slices.Equal(left, es[5:6]) {
+		t.Errorf("to be deleted: %v, %v", left, err)
+	}
+	audit(t, store, slices.Concat(es[:3], es[4:5], es[6:]))
+}
+
+// The other writer replaces our object by one with the old content before we commit: the tree
+// says again what it said, and yet our entry would be a lie.
+func TestOldContentComesBack(t *testing.T) {
+	ctx := context.Background()
+	store := &buckettest.Memory{}
+	body := func(s string) manifest.Entry {
+		obj, err := store.Put(ctx, "p/k", strings.NewReader(s), int64(len(s)), bucket.PutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := entry("k", 0)
+		e.Size, e.Digest, e.Evidence.ETag = obj.Size, manifest.Digest(blake3.Sum256([]byte(s))), obj.ETag
+		return e
+	}
+	old := body("old")
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(old)})
+	a := newWriter(store).open(t)
+	new := body("new")
+	body("old")
+	b := newWriter(store).open(t)
+	commit(t, b, Edit{Changes: puts(new)})
+	commit(t, b, Edit{Changes: puts(old)})
+	if got := commit(t, a, Edit{Changes: []manifest.Change{{Key: "k", Old: &old, New: &new}}}); len(got) != 1 || !got[0].Kept {
+		t.Errorf("conflicts %v", got)
+	}
+	audit(t, store, []manifest.Entry{old})
 }
 
 // Each write of a commit fails in each way, and the run goes on or begins anew: the manifest

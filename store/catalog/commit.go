@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"merkur/manifest"
 	"merkur/store/bucket"
 )
@@ -32,8 +34,10 @@ func (e Edit) settles(run manifest.ID) bool { return slices.Contains(e.Settled, 
 // A Conflict is a key that this run and another writer changed at once.
 type Conflict struct {
 	Key string
-	// Kept is set if the object in the bucket is the other's, so that the other's entry stands.
+	// Kept is set if what the other did stands, and the change of this run is left out.
 	Kept bool
+	// Gone is set if what the other did is what this run was about to do: remove the object.
+	Gone bool
 }
 
 // maxTries bounds how often a commit is made anew because others commit too.
@@ -134,7 +138,7 @@ func (c *Catalog) adapt(ctx context.Context, e Edit) (Edit, []Conflict, error) {
 	}
 	conflicts := c.yield(e.Doomed)
 	if c.diverged {
-		changes, more, err := c.merge(ctx, e.Changes)
+		changes, more, err := c.merge(ctx, e)
 		if err != nil {
 			return e, nil, err
 		}
@@ -194,40 +198,87 @@ func without[T any](list []T, goes func(T) bool) []T {
 
 // merge leaves those of the changes that can be made to the present tree. A key at which it
 // does not say what the run began with has been changed by somebody else too; then what the
-// bucket holds decides.
-func (c *Catalog) merge(ctx context.Context, changes []manifest.Change) ([]manifest.Change, []Conflict, error) {
+// bucket holds decides. So it does where the tree says what it said before: an ETag is a hash
+// of content, and somebody else may have brought the old content back over ours.
+func (c *Catalog) merge(ctx context.Context, e Edit) ([]manifest.Change, []Conflict, error) {
+	theirs, err := c.entries(ctx, e.Changes)
+	if err != nil {
+		return nil, nil, err
+	}
+	doomed := map[string]bool{} // others keep their hands off these
+	for i := range e.Doomed {
+		doomed[e.Doomed[i].Key] = true
+	}
+	unclear := func(ch manifest.Change) bool {
+		if their := theirs[ch.Key]; !sameObject(their, ch.Old) {
+			return !sameObject(their, ch.New)
+		}
+		return ch.Old != nil && !doomed[ch.Key]
+	}
+	mine, err := c.holding(ctx, e.Changes, unclear)
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err := c.Doomed(ctx) // of an earlier try of this commit, whose answer was lost
+	if err != nil {
+		return nil, nil, err
+	}
+	ours := map[string]bool{}
+	for i := range own {
+		ours[own[i].Key] = true
+	}
+	var merged []manifest.Change
+	var conflicts []Conflict
+	for i, ch := range e.Changes {
+		if doomed[ch.Key] && theirs[ch.Key] == nil && !ours[ch.Key] {
+			conflicts = append(conflicts, Conflict{Key: ch.Key, Kept: true, Gone: true})
+			continue
+		}
+		if mine[i] {
+			merged = append(merged, ch)
+		}
+		if unclear(ch) && !(mine[i] && sameObject(theirs[ch.Key], ch.Old)) {
+			conflicts = append(conflicts, Conflict{Key: ch.Key, Kept: !mine[i]})
+		}
+	}
+	return merged, conflicts, nil
+}
+
+// entries returns what the present tree says of the keys of the changes.
+func (c *Catalog) entries(ctx context.Context, changes []manifest.Change) (map[string]*manifest.Entry, error) {
 	keys := make([]string, len(changes))
 	for i := range changes {
 		keys[i] = changes[i].Key
 	}
-	theirs := map[string]manifest.Entry{}
+	found := map[string]*manifest.Entry{}
 	for e, err := range c.Tree(ctx).Find(keys) {
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		theirs[e.Key] = e
+		found[e.Key] = &e
 	}
-	var merged []manifest.Change
-	var conflicts []Conflict
-	for _, ch := range changes {
-		var their *manifest.Entry
-		if e, ok := theirs[ch.Key]; ok {
-			their = &e
-		}
-		if sameObject(their, ch.Old) || sameObject(their, ch.New) {
-			merged = append(merged, ch)
+	return found, nil
+}
+
+// looksAtOnce bounds how many objects a merge looks at at the same time.
+const looksAtOnce = 16
+
+// holding reports of each change whether the bucket holds what it says. It looks where that is
+// unclear, and takes the rest for granted.
+func (c *Catalog) holding(ctx context.Context, changes []manifest.Change, unclear func(manifest.Change) bool) ([]bool, error) {
+	held := make([]bool, len(changes))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(looksAtOnce)
+	for i, ch := range changes {
+		if held[i] = true; !unclear(ch) {
 			continue
 		}
-		mine, err := c.holds(ctx, ch)
-		if err != nil {
-			return nil, nil, err
-		}
-		if mine {
-			merged = append(merged, ch)
-		}
-		conflicts = append(conflicts, Conflict{Key: ch.Key, Kept: !mine})
+		g.Go(func() (err error) {
+			held[i], err = c.holds(ctx, ch)
+			return err
+		})
 	}
-	return merged, conflicts, nil
+	return held, g.Wait()
 }
 
 // holds reports whether the bucket holds what the change says.
