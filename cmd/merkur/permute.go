@@ -55,10 +55,6 @@ func permute(args []string, commands []*cli.Command) ([]string, error) {
 }
 
 func takesValue(f cli.Flag) bool {
-	if g, ok := f.(*cli.GenericFlag); ok {
-		_, isSwitch := g.Value.(*switchFlag)
-		return !isSwitch
-	}
 	d, ok := f.(cli.DocGenerationFlag)
 	return ok && d.TakesValue()
 }

@@ -49,8 +49,8 @@ func syncFlags(given ordered) []cli.Flag {
 	return []cli.Flag{
 		&cli.GenericFlag{Name: "exclude", Category: selecting, Usage: "leave out paths that match `PATTERN`; the last match of all --exclude and --include decides", Value: &filterFlag{given.filters, false}},
 		&cli.GenericFlag{Name: "include", Category: selecting, Usage: "take in again paths that match `PATTERN`", Value: &filterFlag{given.filters, true}},
-		&cli.GenericFlag{Name: "follow-symlinks", Category: selecting, Usage: "mirror what symbolic links point to (the default)", Value: &switchFlag{given.follow, true}},
-		&cli.GenericFlag{Name: "no-follow-symlinks", Category: selecting, Usage: "leave symbolic links out", Value: &switchFlag{given.follow, false}},
+		switchOption{&cli.GenericFlag{Name: "follow-symlinks", Category: selecting, Usage: "mirror what symbolic links point to (the default)", Value: &switchFlag{given.follow, true}}},
+		switchOption{&cli.GenericFlag{Name: "no-follow-symlinks", Category: selecting, Usage: "leave symbolic links out", Value: &switchFlag{given.follow, false}}},
 		&cli.BoolFlag{Name: "delete", Category: selecting, Usage: "delete objects that have no file"},
 
 		&cli.BoolFlag{Name: "no-cache", Category: compare, Usage: "remember nothing from run to run: hash every file"},
@@ -111,8 +111,15 @@ func (f *switchFlag) Set(value string) error {
 
 func (f *switchFlag) String() string { return "" }
 
-// IsBoolFlag tells the flag package, and permute, that no value follows.
+// IsBoolFlag tells the flag package that no value follows.
 func (f *switchFlag) IsBoolFlag() bool { return true }
+
+// A switchOption is the option of a switchFlag; it tells the help, and permute, the same.
+type switchOption struct{ *cli.GenericFlag }
+
+func (switchOption) TakesValue() bool { return false }
+func (switchOption) GetValue() string { return "" }
+func (o switchOption) String() string { return cli.FlagStringer(o) }
 
 // A syncRun is a sync as it was asked for.
 type syncRun struct {
