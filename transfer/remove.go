@@ -62,15 +62,14 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 		g.Go(func() error {
 			a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
 			err := r.deleteObject(ctx, a.Old)
-			switch {
-			case err == nil:
+			if err == nil {
 				deleted.Add(1)
 				r.report(Event{Done: &a})
-			case ctx.Err() == nil:
+			} else if ctx.Err() == nil {
 				r.fail(a, err)
-				failed[i] = !errors.Is(err, errForeign)
+				failed[i] = !errors.Is(err, errForeign) && !r.gone(ctx, a.Old)
 				if errors.Is(err, bucket.ErrUncertain) {
-					r.doubtful(a.Key)
+					r.doubtful(a.Key) // it may still be carried out
 				}
 			}
 			return nil
@@ -85,6 +84,21 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 	}
 	r.sum.Deleted += deleted.Load()
 	return back
+}
+
+// gone reports whether an object that could not be deleted is not there, or is another one: an
+// earlier try, also one of a run before, may have deleted it. Where that cannot be found out,
+// the key is in doubt.
+func (r *run) gone(ctx context.Context, e *manifest.Entry) bool {
+	obj, err := r.store.Head(ctx, r.o.Prefix+e.Key, bucket.HeadOptions{})
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return true
+	case err != nil:
+		r.doubtful(e.Key)
+		return false
+	}
+	return obj.ETag != e.Evidence.ETag
 }
 
 // A spool keeps the entries to be deleted, in key order, until it is clear that they may be:

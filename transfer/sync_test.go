@@ -935,3 +935,30 @@ func TestRebuildInTrouble(t *testing.T) {
 		})
 	}
 }
+
+// An interrupted run has deleted an object without hearing of it; the one that settles it is
+// refused. The object must not be named again.
+func TestDeletedBeforeItIsRefused(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"k": "1", "z": "1"})
+	m.mirrors()
+	m.remove("k")
+	ctx, cancel := context.WithCancel(context.Background())
+	outcome := buckettest.Stored
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Delete && key == "p/k" {
+			cancel()
+			return outcome
+		}
+		return buckettest.OK
+	}
+	m.try(ctx, func(o *Options) { o.Delete = true })
+	outcome = buckettest.Throttled
+	m.try(context.Background(), nil)
+	m.store.Fault = nil
+	audit(t, m.store)
+	m.mirrors()
+	if m.mirrors(); len(m.calls) != 1 {
+		t.Errorf("a quiet run takes %v", m.calls)
+	}
+}
