@@ -265,8 +265,6 @@ func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) 
 		if ctx.Err() != nil {
 			return nil // interrupted: not a failure of this file
 		}
-	case errors.Is(err, errForeign):
-		r.sent.unexpected.Add(1)
 	}
 	r.fail(a, err)
 	return nil

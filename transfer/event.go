@@ -47,5 +47,4 @@ type Summary struct {
 	Problems   int64 // paths left out
 	Unexpected int64 // objects that somebody else had changed
 	Root       manifest.Root
-	Generation uint64
 }

@@ -77,7 +77,7 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil && !within(r.intent, r.doubt) {
 		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt}) // nothing came after a look at the bucket
 	}
-	r.sum.Root, r.sum.Generation = r.catalog.Root(), r.catalog.Generation()
+	r.sum.Root = r.catalog.Root()
 	return err
 }
 
@@ -155,6 +155,9 @@ func (r *run) note(format string, args ...any) { r.report(Event{Note: fmt.Sprint
 
 func (r *run) fail(a Action, err error) {
 	r.sent.failed.Add(1)
+	if errors.Is(err, errForeign) {
+		r.sent.unexpected.Add(1)
+	}
 	r.report(Event{Failed: &Failure{Action: a, Err: err}})
 }
 

@@ -378,7 +378,7 @@ func TestForeignChanges(t *testing.T) {
 	}
 	foreign := ": " + errForeign.Error()
 	m.wants("failed doomed"+foreign, "failed edited"+foreign, "failed new"+foreign, "put removed")
-	if sum.Failed != 3 || sum.Deleted != 0 {
+	if sum.Failed != 3 || sum.Unexpected != 3 || sum.Deleted != 0 {
 		t.Errorf("%+v", sum)
 	}
 	for key, want := range map[string]string{"edited": "somebody else's", "doomed": "somebody else's", "new": "somebody else's", "same": "2", "removed": "2"} {
@@ -882,33 +882,6 @@ func TestSettleMeetsPut(t *testing.T) {
 	}
 }
 
-// Doubt that comes up while an earlier run is settled is kept too.
-func TestDoubtWhileSettling(t *testing.T) {
-	m := newMachine(t, &buckettest.Memory{})
-	m.write(map[string]string{"k": "1", "z": "1"})
-	m.mirrors()
-	m.remove("k")
-	ctx, cancel := context.WithCancel(context.Background())
-	outcome := buckettest.NotStored
-	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
-		if op == buckettest.Delete && key == "p/k" {
-			cancel()
-			return outcome
-		}
-		return buckettest.OK
-	}
-	m.try(ctx, func(o *Options) { o.Delete = true })
-	outcome = buckettest.Stored
-	m.try(context.Background(), nil)
-	m.store.Fault = nil
-	audit(t, m.store)
-	m.run(nil)
-	m.mirrors()
-	if m.mirrors(); len(m.calls) != 1 {
-		t.Errorf("a quiet run takes %v", m.calls)
-	}
-}
-
 // A damaged manifest is made anew also on a server without conditions, and if the first answer
 // is lost.
 func TestRebuildInTrouble(t *testing.T) {
@@ -936,29 +909,35 @@ func TestRebuildInTrouble(t *testing.T) {
 	}
 }
 
-// An interrupted run has deleted an object without hearing of it; the one that settles it is
-// refused. The object must not be named again.
-func TestDeletedBeforeItIsRefused(t *testing.T) {
-	m := newMachine(t, &buckettest.Memory{})
-	m.write(map[string]string{"k": "1", "z": "1"})
-	m.mirrors()
-	m.remove("k")
-	ctx, cancel := context.WithCancel(context.Background())
-	outcome := buckettest.Stored
-	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
-		if op == buckettest.Delete && key == "p/k" {
-			cancel()
-			return outcome
+// A run is interrupted at its delete of an object, and the one that settles it fails there too,
+// each in any way: the object must not be named while it is not there.
+func TestDeleteFailsTwice(t *testing.T) {
+	outcomes := []buckettest.Outcome{buckettest.Stored, buckettest.NotStored, buckettest.Throttled, buckettest.Denied}
+	for _, first := range outcomes {
+		for _, then := range outcomes {
+			m := newMachine(t, &buckettest.Memory{})
+			m.write(map[string]string{"k": "1", "z": "1"})
+			m.mirrors()
+			m.remove("k")
+			ctx, cancel := context.WithCancel(context.Background())
+			outcome := first
+			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+				if op == buckettest.Delete && key == "p/k" {
+					cancel()
+					return outcome
+				}
+				return buckettest.OK
+			}
+			m.try(ctx, func(o *Options) { o.Delete = true })
+			outcome = then
+			m.try(context.Background(), nil)
+			m.store.Fault = nil
+			audit(t, m.store)
+			m.run(nil)
+			m.mirrors()
+			if m.mirrors(); len(m.calls) != 1 || t.Failed() {
+				t.Fatalf("outcomes %v and %v: a quiet run takes %v", first, then, m.calls)
+			}
 		}
-		return buckettest.OK
-	}
-	m.try(ctx, func(o *Options) { o.Delete = true })
-	outcome = buckettest.Throttled
-	m.try(context.Background(), nil)
-	m.store.Fault = nil
-	audit(t, m.store)
-	m.mirrors()
-	if m.mirrors(); len(m.calls) != 1 {
-		t.Errorf("a quiet run takes %v", m.calls)
 	}
 }

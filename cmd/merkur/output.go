@@ -244,7 +244,11 @@ func summary(s transfer.Summary, requests map[string]int64, dryrun bool, took ti
 		fmt.Fprintf(&b, "deleted %d; ", s.Deleted)
 	}
 	if s.Failed > 0 {
-		fmt.Fprintf(&b, "failed %d; ", s.Failed)
+		fmt.Fprintf(&b, "failed %d", s.Failed)
+		if s.Unexpected > 0 {
+			fmt.Fprintf(&b, " (%d changed by somebody else)", s.Unexpected)
+		}
+		b.WriteString("; ")
 	}
 	if s.Problems > 0 {
 		fmt.Fprintf(&b, "left out %d; ", s.Problems)
