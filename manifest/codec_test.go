@@ -41,8 +41,8 @@ func allColumns() *Page {
 	md5 := strings.Repeat("ab", 16)
 	return &Page{Entries: []Entry{
 		{Key: "a", Size: 3, Digest: Digest{1}, Mode: 0o644, MTime: 1_700_000_000_123_456_789, Evidence: Evidence{ETag: md5, HasCRC64: true, CRC64: 7, Modified: 1_700_000_001, Version: "v1"}},
-		{Key: "a/b", Size: 300, Digest: Digest{2}, Mode: 0o644, MTime: -1, Evidence: Evidence{ETag: md5 + "-12", HasCRC64: true}},
-		{Key: "a/c", Kind: Link, Size: 3, Digest: Digest(blake3.Sum256([]byte("../"))), Target: "../", Mode: 0o777},
+		{Key: "a/b", Size: 300, Digest: Digest{2}, Mode: 0o644, MTime: -1, Headers: 0x0123456789abcdef, Evidence: Evidence{ETag: md5 + "-12", HasCRC64: true}},
+		{Key: "a/c", Kind: Link, Size: 3, Digest: Digest(blake3.Sum256([]byte("../"))), Target: "../", Mode: 0o777, Headers: 0x0123456789abcdef},
 		{Key: "b/", Kind: Dir, Digest: Digest(blake3.Sum256(nil)), Evidence: Evidence{ETag: "\"odd\"", Modified: -5}},
 		{Key: "é\xff", Size: 1 << 40, Digest: UnprovenDigest(md5+"-012", 1<<40), Unproven: true, Evidence: Evidence{ETag: md5 + "-012"}},
 	}}

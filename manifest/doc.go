@@ -86,11 +86,14 @@
 //	column  16: n x ETag
 //	column  32: for each entry with a CRC, u64 CRC-64/NVME of the whole object
 //	column  64: n x text version id (at most 1,024 bytes)
+//	column 128: runs { uvarint length, u64 tag of headers }, each as long as possible
 //	ETag = u8 0 (none) | u8 1, md5[16] | u8 2, md5[16], uvarint parts | u8 3, text (1 to 1,024 bytes)
 //
 // Columns are stored in this order. One is there, and its bit set, if and only if it says
 // something: some entry is a link, has a mode other than 0, a time other than 0, and so on; 0
-// and the empty text mean not known. Mode is the permission bits. Seconds are counted from
+// and the empty text mean not known. Mode is the permission bits. The tag of headers is 0
+// where an object was stored with none but a content type guessed from its name; what else it
+// is made of is the writer's business, who compares it with the tag of what should be there. Seconds are counted from
 // those of the entry before, the first from 0, rounded down; nanoseconds are 0 to 999,999,999
 // and count forward, also before 1970. The time of a file fits into an i64 of nanoseconds;
 // a file system's later or earlier one is stored as the last or first that does. An ETag is

@@ -52,6 +52,7 @@ type Entry struct {
 	Unproven bool
 	Mode     uint32 // permission bits when the content was read; 0 if not known
 	MTime    int64  // modification time of the file, as [Time] has it; 0 if not known
+	Headers  uint64 // tag of the headers that the object was given by name; 0: none, or not known
 	Evidence Evidence
 }
 

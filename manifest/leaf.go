@@ -16,6 +16,7 @@ const (
 	columnETag
 	columnCRC64
 	columnVersion
+	columnHeaders
 	columnsKnown = 1<<iota - 1
 )
 
@@ -141,6 +142,7 @@ func columnsOf(es []Entry) (columns uint64) {
 		set(columnETag, e.Evidence.ETag != "")
 		set(columnCRC64, e.Evidence.HasCRC64)
 		set(columnVersion, e.Evidence.Version != "")
+		set(columnHeaders, e.Headers != 0)
 	}
 	return columns
 }
@@ -158,6 +160,7 @@ var leafColumns = []struct {
 	{columnETag, appendETags, readETags},
 	{columnCRC64, appendCRCs, readCRCs},
 	{columnVersion, appendVersions, readVersions},
+	{columnHeaders, appendHeaders, readHeaders},
 }
 
 func appendTargets(b []byte, es []Entry) []byte {
@@ -341,5 +344,34 @@ func appendVersions(b []byte, es []Entry) []byte {
 func readVersions(r *reader, es []Entry) {
 	for i := range es {
 		es[i].Evidence.Version = r.text(maxText, "a version id")
+	}
+}
+
+// appendHeaders stores runs of equal tags: a length and a tag, each.
+func appendHeaders(b []byte, es []Entry) []byte {
+	for i := 0; i < len(es); {
+		run := 1
+		for i+run < len(es) && es[i+run].Headers == es[i].Headers {
+			run++
+		}
+		b = binary.AppendUvarint(b, uint64(run))
+		b = binary.LittleEndian.AppendUint64(b, es[i].Headers)
+		i += run
+	}
+	return b
+}
+
+func readHeaders(r *reader, es []Entry) {
+	for i := 0; i < len(es) && r.err == nil; {
+		run := r.count(uint64(len(es)-i), "entries in a run of header tags")
+		tag := r.u64()
+		if run == 0 || i > 0 && es[i-1].Headers == tag {
+			r.fail("run of header tags is empty or not the longest")
+			return
+		}
+		for ; run > 0; run-- {
+			es[i].Headers = tag
+			i++
+		}
 	}
 }

@@ -332,3 +332,9 @@ func Open(object []byte) (*Manifest, error) {
 	}
 	return m, err
 }
+
+// IsReserved reports whether a key is one of the program's own: below [Reserved], here or in a
+// mirror further down.
+func IsReserved(key string) bool {
+	return strings.HasPrefix(key, Reserved) || strings.Contains(key, "/"+Reserved)
+}
