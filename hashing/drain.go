@@ -75,8 +75,11 @@ func (d *drain) entry(o *outcome) bool {
 func (s *Stats) count(o *outcome) {
 	s.Files++
 	s.Bytes += o.size
-	if o.how == 0 {
+	switch o.how {
+	case 0:
 		s.TrustedFiles++
+		return
+	case looked:
 		return
 	}
 	s.HashedFiles++

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ type Options struct {
 	Follow  bool                  // symbolic links stand for what they point to; else they are left out silently
 	Select  func(key string) bool // whether a file is part of the tree; nil: all are
 	Descend func(key string) bool // whether a directory, whose key ends in "/", is walked at all; nil: all are
+	Stat    bool                  // look at files and read none: entries have no digest, and no cache is used
 	Leave   []string              // paths of directories that are not part of the tree wherever they are found
 	MaxKey  int                   // longest key, in bytes; 0: manifest.MaxKey
 
@@ -112,6 +114,9 @@ func New(root string, o Options) (*Scan, error) {
 	if o.Workers <= 0 {
 		// More than cores, because a worker that waits for the disk holds one up.
 		o.Workers = min(max(4, 2*runtime.GOMAXPROCS(0)), 32)
+	}
+	if o.Stat {
+		o.Cache = nil
 	}
 	if o.MaxKey == 0 {
 		o.MaxKey = manifest.MaxKey
@@ -236,9 +241,17 @@ func (s *Scan) stillThere() error {
 // wants reports whether a file, or a directory if the key ends in "/", is part of the tree.
 func (s *Scan) wants(key string) bool {
 	if isDir(key) {
-		return key != manifest.Reserved && (s.o.Descend == nil || s.o.Descend(key))
+		return !manifest.IsReserved(key) && (s.o.Descend == nil || s.o.Descend(key))
 	}
-	return s.o.Select == nil || s.o.Select(key)
+	return !draft(key) && (s.o.Select == nil || s.o.Select(key))
+}
+
+// DraftPrefix begins the names of files that are being written and are not part of the tree yet.
+const DraftPrefix = ".merkur-draft-"
+
+// draft reports whether a key is that of such a file.
+func draft(key string) bool {
+	return strings.HasPrefix(key[strings.LastIndexByte(key, '/')+1:], DraftPrefix)
 }
 
 func (s *Scan) leaves(id identity) bool {

@@ -119,6 +119,14 @@ func (w *worker) file(o *outcome, h *folder, name []byte, r *record, out int) in
 		o.problem = w.scan.problem(o.key, err)
 		return 0
 	}
+	if w.scan.o.Stat {
+		if err := h.readable(name); err != nil {
+			o.problem = w.scan.problem(o.key, err)
+		} else {
+			o.set(&st, st.size, manifest.Digest{}, looked)
+		}
+		return 0
+	}
 	fp := fs.fingerprint(&st)
 	trust := isKnown && old.print == fp && fs.settled(fp, w.scan.now)
 	if trust && !drawn(o.key, w.scan.o.Seed, fs.share) {

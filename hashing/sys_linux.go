@@ -165,6 +165,11 @@ func (f *folder) stat(name []byte) (stat, error) {
 	return statAt(f.fd, name, noFollow(f.follow, unix.AT_SYMLINK_NOFOLLOW))
 }
 
+// readable returns an error if this process may not read the file of that name.
+func (f *folder) readable(name []byte) error {
+	return unix.Faccessat(f.fd, string(name), unix.R_OK, unix.AT_EACCESS)
+}
+
 // open opens the file of that name, which a NUL follows in memory.
 func (f *folder) open(name []byte) (source, error) {
 	fd, err := openAt(f.fd, name, noFollow(f.follow, unix.O_NOFOLLOW))

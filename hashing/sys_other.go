@@ -126,6 +126,15 @@ func (f *folder) stat(name []byte) (stat, error) {
 	return statOf(info), nil
 }
 
+// readable returns an error if this process may not read the file of that name.
+func (f *folder) readable(name []byte) error {
+	file, err := os.Open(f.join(name))
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 func statOf(info fs.FileInfo) stat {
 	return stat{
 		kind:  kindOfMode(info.Mode()),

@@ -67,6 +67,7 @@ const (
 	rehashed                     // though its fingerprint was trusted
 	lied                         // and was not the digest that the fingerprint stood for
 	unsettled                    // it has to be read in the next run as well
+	looked                       // nobody wanted to know the digest
 )
 
 func newDir(up *dir, key string, byLink bool) *dir {
