@@ -1,4 +1,15 @@
-package transfer
+// Package filter decides which keys the filters of the command line select: --exclude and
+// --include, in their order, as aws reads them.
+//
+// The last filter that matches a path decides, and a path that none matches is selected.
+// Patterns mean what they mean to Python's fnmatch, and are matched against the whole path of
+// either side: below the local root, and below the bucket's prefix. "*" and "?" match "/" too,
+// and an absolute pattern stands for itself.
+//
+// Where aws can lose data this departs from it: a path that the filters deselect on either side
+// is left alone on both. So a pattern that matches only local paths hides files from the
+// upload, and does not turn their copies into objects without a file.
+package filter
 
 import (
 	"regexp"
@@ -11,17 +22,9 @@ type Filter struct {
 	Pattern string
 }
 
-// Filters are the filters of a run in the order of the command line: the last that matches a
-// path decides, and a path that none matches is selected. Patterns mean what they mean to aws:
-// they are matched as Python's fnmatch does against the whole path below the local root and
-// below the bucket's prefix, "*" and "?" match "/" too, and an absolute pattern stands for
-// itself.
-//
-// Where aws can lose data this departs from it: a path that the filters deselect on either side
-// is left alone on both. So a pattern that matches only local paths hides files from the
-// upload, and does not turn their copies into objects without a file.
+// Filters are the filters of a run in the order of the command line. Nil ones select all.
 type Filters struct {
-	roots [2]string // of the local tree and of the bucket's: what a key is put behind
+	roots [2]string // of the two sides: what a key is put behind
 	rules []rule
 }
 
@@ -31,10 +34,10 @@ type rule struct {
 	literal []string // per match: what it begins with, as far as that is fixed
 }
 
-// NewFilters roots filters at a local directory, absolute and with "/" between names, and at a
-// bucket and prefix.
-func NewFilters(filters []Filter, dir, bucketPrefix string) *Filters {
-	f := &Filters{roots: [2]string{strings.TrimSuffix(dir, "/") + "/", strings.TrimSuffix(bucketPrefix, "/") + "/"}}
+// New roots filters at the two sides: an absolute directory with "/" between names, or a bucket
+// and prefix. If one of them is a directory it is the first: Descend is asked about it.
+func New(filters []Filter, first, second string) *Filters {
+	f := &Filters{roots: [2]string{strings.TrimSuffix(first, "/") + "/", strings.TrimSuffix(second, "/") + "/"}}
 	for _, given := range filters {
 		r := rule{include: given.Include}
 		for _, root := range f.roots {
@@ -42,7 +45,7 @@ func NewFilters(filters []Filter, dir, bucketPrefix string) *Filters {
 			if strings.HasPrefix(given.Pattern, "/") {
 				pattern = given.Pattern
 			}
-			r.match = append(r.match, fnmatch(pattern))
+			r.match = append(r.match, Match(pattern))
 			r.literal = append(r.literal, fixed(pattern))
 		}
 		f.rules = append(f.rules, r)
@@ -50,11 +53,14 @@ func NewFilters(filters []Filter, dir, bucketPrefix string) *Filters {
 	return f
 }
 
-// some reports whether there is a filter at all.
-func (f *Filters) some() bool { return len(f.rules) > 0 }
+// Some reports whether there is a filter at all.
+func (f *Filters) Some() bool { return f != nil && len(f.rules) > 0 }
 
 // Select reports whether the filters select the key on both sides.
 func (f *Filters) Select(key string) bool {
+	if !f.Some() {
+		return true
+	}
 	for _, root := range f.roots {
 		if !f.selects(root + key) {
 			return false
@@ -80,6 +86,9 @@ func (r rule) matches(path string) bool {
 // Descend reports whether the filters can select anything below the directory, whose key ends
 // in "/". It may say yes where nothing is selected in the end, never the other way round.
 func (f *Filters) Descend(dir string) bool {
+	if !f.Some() {
+		return true
+	}
 	path := f.roots[0] + dir
 	selected := true
 	for _, r := range f.rules {
@@ -122,9 +131,9 @@ func fixed(pattern string) string {
 	return pattern
 }
 
-// fnmatch translates a pattern of Python's fnmatch. There is no escape: a wildcard that means
+// Match translates a pattern of Python's fnmatch to a regular expression over the whole name. There is no escape: a wildcard that means
 // itself is written as a set of one, "[*]".
-func fnmatch(pattern string) *regexp.Regexp {
+func Match(pattern string) *regexp.Regexp {
 	var re strings.Builder
 	re.WriteString(`(?s)\A`)
 	for rest := pattern; rest != ""; {

@@ -1,4 +1,4 @@
-package transfer
+package filter
 
 import (
 	"testing"
@@ -38,7 +38,7 @@ func TestFiltersSelectAsAWS(t *testing.T) {
 		{filters("-/*"), ""},               // all local paths; aws would still see the objects
 		{filters("-/tmp/l/sub/*"), "abdx"}, // absolute
 	} {
-		f := NewFilters(c.filters, "/tmp/l", "bk/p/")
+		f := New(c.filters, "/tmp/l", "bk/p/")
 		got := ""
 		for key, name := range map[string]string{"a.txt": "a", "b.py": "b", "sub/c.txt": "c", "mysub/d": "d", ".git/x": "x"} {
 			if f.Select(key) {
@@ -75,7 +75,7 @@ func TestFnmatch(t *testing.T) {
 		{"[a-]", "-", true}, {"[--0]", ".", true}, {`[\]`, `\`, true}, {"{a,b}", "a", false}, {"a+", "a+", true}, {"**", "a/b", true},
 		{"[!c-a]", "x", true},
 	} {
-		if got := fnmatch(c.pattern).MatchString(c.name); got != c.want {
+		if got := Match(c.pattern).MatchString(c.name); got != c.want {
 			t.Errorf("%q matches %q: %v, want %v", c.pattern, c.name, got, c.want)
 		}
 	}
@@ -96,7 +96,7 @@ func TestFiltersDescend(t *testing.T) {
 		{filters("-*", "+a*"), "b/", false}, {filters("-*", "+a*"), "ab/", true}, {filters("-*", "+a*", "-ab/*"), "ab/", false},
 		{filters("-*.log"), "d/", true}, {filters("-.git/*"), ".git/", false}, {filters("-*/node_modules/*"), "a/node_modules/", false},
 	} {
-		if got := NewFilters(c.filters, "/tmp/l", "bk/p/").Descend(c.dir); got != c.want {
+		if got := New(c.filters, "/tmp/l", "bk/p/").Descend(c.dir); got != c.want {
 			t.Errorf("%v descends into %s: %v, want %v", c.filters, c.dir, got, c.want)
 		}
 	}
@@ -115,7 +115,7 @@ func FuzzDescend(f *testing.F) {
 			}
 			fs = append(fs, filters(s)...)
 		}
-		set := NewFilters(fs, "/r", "bk/p")
+		set := New(fs, "/r", "bk/p")
 		if key := dir + "/" + below; set.Select(key) && !set.Descend(dir+"/") {
 			t.Errorf("%+v select %q but do not descend into %q", fs, key, dir+"/")
 		}
