@@ -530,3 +530,22 @@ func TestSealedPages(t *testing.T) {
 		t.Error("where pages are stored changes the root")
 	}
 }
+
+func TestLeavesAreThoseOfTheBuilder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	for _, n := range []int{0, 1, 600, 40_000} {
+		es := inOrder(randomTree(rng, n))
+		s, root := build(t, es)
+		var files uint64
+		last := ""
+		for leaf, err := range s.tree(root).Leaves() {
+			if err != nil || leaf.Level != 0 || files > 0 && leaf.First <= last {
+				t.Fatalf("%d entries: %+v, %v", n, leaf, err)
+			}
+			files, last = files+leaf.Files, leaf.First
+		}
+		if files != uint64(n) {
+			t.Errorf("%d entries: leaves of %d", n, files)
+		}
+	}
+}

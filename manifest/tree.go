@@ -92,6 +92,33 @@ func (t Tree) Find(keys []string) iter.Seq2[Entry, error] {
 	}
 }
 
+// Leaves yields the leaves of the tree in key order, without fetching any of them.
+func (t Tree) Leaves() iter.Seq2[Ref, error] {
+	return func(yield func(Ref, error) bool) {
+		c := newTreeCursor(t)
+		for {
+			s, err := c.peek()
+			switch {
+			case err != nil:
+				yield(Ref{}, err)
+				return
+			case s == nil:
+				return
+			case s.page.Level == 0:
+				c.next()
+				if !yield(*s.page, nil) {
+					return
+				}
+			default:
+				if err := c.expand(); err != nil {
+					yield(Ref{}, err)
+					return
+				}
+			}
+		}
+	}
+}
+
 // Subtree folds the entries below prefix as if prefix were the root of a tree of its own, so
 // that equal directories have equal roots wherever they lie. It reads manifest pages only.
 func (t Tree) Subtree(prefix string) (Root, error) {
