@@ -243,14 +243,14 @@ func (s *Scan) wants(key string) bool {
 	if isDir(key) {
 		return !manifest.IsReserved(key) && (s.o.Descend == nil || s.o.Descend(key))
 	}
-	return !draft(key) && (s.o.Select == nil || s.o.Select(key))
+	return !IsDraft(key) && (s.o.Select == nil || s.o.Select(key))
 }
 
 // DraftPrefix begins the names of files that are being written and are not part of the tree yet.
 const DraftPrefix = ".merkur-draft-"
 
-// draft reports whether a key is that of such a file.
-func draft(key string) bool {
+// IsDraft reports whether a key is that of such a file.
+func IsDraft(key string) bool {
 	return strings.HasPrefix(key[strings.LastIndexByte(key, '/')+1:], DraftPrefix)
 }
 
