@@ -37,7 +37,7 @@ func (s *S3) DeleteAll(ctx context.Context, keys []string) map[string]error {
 func (s *S3) deleteBatch(ctx context.Context, left []string, failed map[string]error) {
 	c := call{op: deleteObjects, write: true}
 	err := s.run(ctx, c, func(ctx context.Context) error {
-		out, err := s.client.DeleteObjects(ctx, deleteInput(s.name, left), s.here)
+		out, err := s.client.DeleteObjects(ctx, deleteInput(s.name, left), s.directed(c))
 		if err != nil {
 			return err
 		}

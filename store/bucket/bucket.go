@@ -32,6 +32,9 @@ var (
 	ErrUncertain = errors.New("answer lost")
 	// ErrUnsupported: the server does not do what was asked (501, or a refused checksum kind).
 	ErrUnsupported = errors.New("not supported by the server")
+	// ErrArchived: the object lies in a storage class that it has to be restored from before it
+	// can be read.
+	ErrArchived = errors.New("object is archived")
 	// ErrNoCredentials: there is nothing to sign requests with.
 	//lint:ignore ST1005 these are the words of aws
 	ErrNoCredentials = errors.New("Unable to locate credentials")
@@ -44,9 +47,49 @@ type Object struct {
 	ETag     string // without quotes
 	CRC64    uint64 // CRC-64/NVME of the whole object, if HasCRC64
 	HasCRC64 bool
-	Modified time.Time // zero where the answer does not say
+	Modified time.Time // zero where the answer does not say; as fine as the answer is
 	Version  string
-	Metadata map[string]string // user metadata, keys in lower case without "x-amz-meta-"
+	Class    string // storage class, where it is another than STANDARD and the answer says so
+	// What follows is known of an object that was got or asked for by itself, not of one that
+	// was listed.
+	Headers
+	Encryption string // AES256, aws:kms, …; empty: not said
+	KMSKey     string // of aws:kms
+}
+
+// Headers are stored with an object and given out with it. The zero value is none.
+type Headers struct {
+	ContentType, ContentEncoding, ContentLanguage, ContentDisposition, CacheControl string
+	Expires                                                                         string // an HTTP date
+	WebsiteRedirect                                                                 string
+	Metadata                                                                        map[string]string // keys in lower case without "x-amz-meta-"
+}
+
+// Empty reports whether there is no header.
+func (h Headers) Empty() bool {
+	return h.Metadata == nil && h.ContentType+h.ContentEncoding+h.ContentLanguage+h.ContentDisposition+
+		h.CacheControl+h.Expires+h.WebsiteRedirect == ""
+}
+
+// Terms say how the bucket is to keep an object, and for whom. They are not copied with it.
+// The zero value leaves all to the bucket.
+type Terms struct {
+	ACL                                                      string // a canned ACL
+	GrantRead, GrantReadACP, GrantWriteACP, GrantFullControl string
+	Class                                                    string // storage class
+	Encryption                                               string // AES256, aws:kms
+	KMSKey                                                   string
+	Customer                                                 *CustomerKey
+	// Checksum names an algorithm that the server is to verify the object with, in place of
+	// CRC64NVME: CRC32, CRC32C, SHA1, SHA256, SHA512, XXHASH64, XXHASH3, XXHASH128.
+	Checksum string
+}
+
+// A CustomerKey encrypts objects with a key that the server does not keep (SSE-C). However it is
+// printed, nothing of the key is.
+type CustomerKey struct {
+	Algorithm string // AES256
+	Key       []byte // 32 bytes
 }
 
 // A Condition is the state of a key under which a write may happen. The zero value is none.
@@ -62,30 +105,32 @@ type GetOptions struct {
 	IfMatch     string // ETag the object must have, else ErrChanged
 	IfNoneMatch string // ETag the object must not have, else ErrNotModified
 	Version     string
+	Customer    *CustomerKey // that the object is encrypted with; nil: none
 }
 
 // HeadOptions narrow a head.
 type HeadOptions struct {
+	Customer *CustomerKey // that the object is encrypted with; nil: none
 	// Part asks about one part of an object that was uploaded in parts, from 1: Size is then
 	// the size of that part. 0 asks about the object.
 	Part int
 }
 
-// PutOptions say under which condition and with which headers an object is stored.
+// PutOptions say under which condition, with which headers and on which terms an object is
+// stored.
 type PutOptions struct {
 	Condition
 	CRC64    uint64 // CRC-64/NVME of the body, for the server to verify, if HasCRC64
 	HasCRC64 bool
-	// Headers that are stored with the object. Empty: none is sent.
-	ContentType, ContentEncoding, ContentLanguage, ContentDisposition, CacheControl string
-	Metadata                                                                        map[string]string
+	Headers
+	Terms
 }
 
 // A Store keeps objects under keys.
 type Store interface {
 	// Get opens an object, or a range of it. The reader must be closed; the Object describes
 	// the whole object, also where a range was asked for.
-	// Errors: ErrNotFound, ErrNoBucket, ErrChanged, ErrNotModified.
+	// Errors: ErrNotFound, ErrNoBucket, ErrChanged, ErrNotModified, ErrArchived.
 	Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, Object, error)
 
 	// Head describes an object, with its checksum if it has one.
@@ -103,7 +148,7 @@ type Store interface {
 
 	// List yields the objects whose keys begin with prefix, in key order, those after the key
 	// start (exclusive) where it is not empty. After an error it yields nothing more. It knows
-	// of an object its key, size, ETag and time of modification, and nothing else.
+	// of an object its key, size, ETag, time of modification and storage class, and nothing else.
 	List(ctx context.Context, prefix, start string) iter.Seq2[Object, error]
 }
 
@@ -126,14 +171,46 @@ type Upload interface {
 	Abort(ctx context.Context) error
 }
 
+// A Source is an object to be copied from.
+type Source struct {
+	Bucket   string // empty: the bucket that is copied to
+	Key      string
+	IfMatch  string // the ETag it must have; empty: any
+	Size     int64  // bytes; needed for a copy in parts
+	Customer *CustomerKey
+}
+
+// CopyOptions are those of a put, and what becomes of what belongs to the source.
+type CopyOptions struct {
+	PutOptions
+	// Metadata and Tagging are the directives COPY and REPLACE of the request: whether headers,
+	// and tags, are those of the source or those given here. Empty: none is sent, which means
+	// COPY. With REPLACE, Tags, coded as a URL query, are the tags.
+	MetadataDirective, TaggingDirective string
+	Tags                                string
+	// NoAnnotations leaves the source's annotations behind (Amazon's own servers are told so).
+	NoAnnotations bool
+	// PartSize has the object copied in parts of so many bytes. Then nothing is taken over from the
+	// source: headers and tags are those given here. 0: in one request.
+	PartSize int64
+}
+
 // A Copier copies on the server's side. It is an optional power of a Store.
 type Copier interface {
-	// Copy makes dst, in this store's bucket, equal to src in the bucket srcBucket (the same
-	// one where that is empty), if src still has the ETag ifMatch (any, where that is empty).
-	// The headers and metadata are those of src; if o has any of them, they are all those of o.
-	// The Object's Size is -1 where the answer does not say. Errors: as for Put, and
-	// ErrNotFound for src. Many servers ignore the condition of o here.
-	Copy(ctx context.Context, srcBucket, src, ifMatch, dst string, o PutOptions) (Object, error)
+	// Copy makes dst, in this store's bucket, of src. The Object's Size is -1 where the answer
+	// does not say. Errors: as for Put; ErrNotFound and ErrArchived for src, ErrChanged also
+	// for the condition on src. Many servers ignore the condition on dst here. A source that is too large for one
+	// request is copied in parts even where PartSize is 0, with its headers and tags.
+	Copy(ctx context.Context, src Source, dst string, o CopyOptions) (Object, error)
+}
+
+// A Tagger reads and writes tags, coded as a URL query. It is an optional power of a Store.
+type Tagger interface {
+	// Tags returns the tags of an object, in the order in which the server gives them. Errors:
+	// ErrNotFound, ErrUnsupported.
+	Tags(ctx context.Context, key string) (string, error)
+	// SetTags replaces the tags of an object. Errors: as for Tags, and ErrUncertain.
+	SetTags(ctx context.Context, key, tags string) error
 }
 
 // A BatchDeleter removes many objects in one request. It is an optional power of a Store.
@@ -145,6 +222,7 @@ type BatchDeleter interface {
 // A Lenient store can do with a server that refuses CRC-64/NVME. It is an optional power of a
 // Store.
 type Lenient interface {
-	// SendNoChecksums has all later requests go without checksums.
+	// SendNoChecksums has all later requests go without checksums, but those that are asked for
+	// by name.
 	SendNoChecksums()
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -20,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+	"golang.org/x/time/rate"
 )
 
 // A Config says how to reach a bucket. What it leaves empty comes from where aws takes it: the
@@ -35,8 +34,27 @@ type Config struct {
 	// nor ~/.aws is asked for anything.
 	AccessKey, SecretKey string
 
-	Addressing     Addressing
-	NoChecksum     bool          // for servers that refuse CRC-64/NVME: send none
+	Addressing Addressing
+	Accelerate bool // go through Amazon's edge; not together with an Endpoint
+	DualStack  bool // reach Amazon's endpoints by IPv6 too; says nothing about an Endpoint
+
+	NoVerifyTLS bool   // take any certificate
+	CABundle    string // file of the certificates to believe, in PEM; empty: those of the system
+
+	NoChecksum   bool   // for servers that refuse CRC-64/NVME: send none, and ask for none
+	SignPayload  *bool  // have signatures cover the bodies of objects; nil: no
+	PageSize     int    // keys that a listing asks for at once; 0: as many as the server likes
+	RequestPayer string // who pays for requests; "requester", or empty
+
+	// Limit bounds the bytes of objects sent and received in a second, those of all buckets
+	// that share it together; nil is no limit. NewLimiter makes one.
+	Limit *rate.Limiter
+
+	// Debug is told a line for each HTTP request, when its answer begins, and for each time that
+	// a request is tried again. It may be called by many goroutines at once. No line holds what
+	// proves who asks, nor a customer's key.
+	Debug func(string)
+
 	MaxAttempts    int           // tries of each request; 0: AWS_MAX_ATTEMPTS, the profile's max_attempts, 5
 	ConnectTimeout time.Duration // for a connection to be made; 0: 60 s; negative: none
 	ReadTimeout    time.Duration // without a byte in either direction; 0: 60 s; negative: none
@@ -45,16 +63,6 @@ type Config struct {
 	// is for tests; nil is the clock's.
 	Sleep func(context.Context, time.Duration) error
 }
-
-// Addressing is where a request names the bucket.
-type Addressing int
-
-// The ways to name a bucket.
-const (
-	AddressAuto Addressing = iota // in the host at amazonaws.com, else in the path
-	AddressPath
-	AddressHost
-)
 
 const (
 	defaultAttempts = 5
@@ -73,28 +81,48 @@ func Open(ctx context.Context, c Config, name string) (*S3, error) {
 	if !ok {
 		base = awshttp.NewBuildableClient()
 	}
-	s := &S3{
-		name:     name,
-		wire:     newWire(base.GetTransport(), timeout(c.ConnectTimeout), timeout(c.ReadTimeout)),
-		retryer:  newRetryer(),
-		attempts: attempts(c.MaxAttempts, cfg.RetryMaxAttempts),
-		sleep:    c.Sleep,
+	transport := base.GetTransport()
+	if err := c.trust(transport); err != nil {
+		return nil, fmt.Errorf("open bucket %q: %w", name, err)
 	}
-	s.checksums.Store(!c.NoChecksum)
+	s := &S3{
+		name:       name,
+		wire:       newWire(transport, c),
+		retryer:    newRetryer(),
+		attempts:   attempts(c.MaxAttempts, cfg.RetryMaxAttempts),
+		sleep:      c.Sleep,
+		debug:      c.Debug,
+		addressing: c.Addressing,
+		signs:      c.SignPayload != nil && *c.SignPayload,
+		payer:      c.RequestPayer,
+		pageSize:   c.PageSize,
+	}
+	s.checksums.Store(!c.NoChecksum && cfg.RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired)
+	s.asks.Store(!c.NoChecksum && cfg.ResponseChecksumValidation != aws.ResponseChecksumValidationWhenRequired)
 	if s.sleep == nil {
 		s.sleep = sleep
 	}
 	s.region.Store(&cfg.Region)
+	if err := s.connect(ctx, c, cfg); err != nil {
+		return nil, fmt.Errorf("open bucket %q: %w", name, err)
+	}
+	return s, nil
+}
+
+// connect makes the SDK's client.
+func (s *S3) connect(ctx context.Context, c Config, cfg aws.Config) (err error) {
 	s.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.HTTPClient = s.wire
 		o.Retryer = aws.NopRetryer{} // run makes the tries
 		o.RetryMaxAttempts = 0
-		o.UsePathStyle = c.Addressing.path(aws.ToString(o.BaseEndpoint))
 		// Checksums are known before the body is sent; the SDK would read it once more.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		err = c.direct(ctx, cfg, o)
+		s.address(o, s.name)
+		s.amazon = o.BaseEndpoint == nil
 	})
-	return s, nil
+	return err
 }
 
 // load gathers the configuration and makes sure of the credentials.
@@ -102,7 +130,12 @@ func (c Config) load(ctx context.Context) (aws.Config, error) {
 	if c.AccessKey != "" {
 		return c.fixed(), nil
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, c.sources()...)
+	var untrusted error
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { untrusted = c.trust(t) })
+	if untrusted != nil {
+		return aws.Config{}, untrusted
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, append(c.sources(), awsconfig.WithHTTPClient(client))...)
 	var missing awsconfig.SharedConfigProfileNotExistError
 	if errors.As(err, &missing) {
 		return cfg, fmt.Errorf("the config profile (%s) could not be found", missing.Profile)
@@ -120,6 +153,9 @@ func (c Config) fixed() aws.Config {
 	cfg := aws.Config{
 		Region:      c.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey, ""),
+	}
+	if c.Anonymous {
+		cfg.Credentials = aws.AnonymousCredentials{}
 	}
 	if cfg.Region == "" {
 		cfg.Region = defaultRegion
@@ -182,23 +218,6 @@ func (l locator) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return found, ErrNoCredentials // the metadata service is the last place to look
 	}
 	return found, fmt.Errorf("get credentials: %w", err)
-}
-
-// path reports whether requests to the endpoint, Amazon's if empty, name the bucket in the path.
-func (a Addressing) path(endpoint string) bool {
-	switch {
-	case a != AddressAuto:
-		return a == AddressPath
-	case endpoint == "":
-		return false
-	}
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return true
-	}
-	host := u.Hostname()
-	amazon := strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
-	return net.ParseIP(host) != nil || !amazon
 }
 
 // timeout turns a timeout of a Config into one of package net, where 0 is none.

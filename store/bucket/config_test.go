@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -24,6 +25,8 @@ func isolate(t *testing.T) {
 		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "",
 		"AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_MAX_ATTEMPTS": "", "AWS_CA_BUNDLE": "",
+		"AWS_REQUEST_CHECKSUM_CALCULATION": "", "AWS_RESPONSE_CHECKSUM_VALIDATION": "",
+		"AWS_USE_DUALSTACK_ENDPOINT": "", "AWS_USE_FIPS_ENDPOINT": "", "AWS_S3_USE_ARN_REGION": "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -104,5 +107,66 @@ func TestMissingProfile(t *testing.T) {
 	_, err := bucket.Open(t.Context(), bucket.Config{Profile: "nobody"}, "bucket")
 	if err == nil || !strings.Contains(err.Error(), "the config profile (nobody) could not be found") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// Checksums that nobody asks for are left out where the environment or the profile wants it so.
+func TestChecksumsWhenRequired(t *testing.T) {
+	const body, named = "123456789", "SHA256"
+	tests := []struct {
+		request, response, profile string
+		sums, mode                 bool
+	}{
+		{"", "", "", true, true},
+		{"when_supported", "when_supported", "", true, true},
+		{"when_required", "", "", false, true},
+		{"", "when_required", "", true, false},
+		{"", "", "request_checksum_calculation = when_required\nresponse_checksum_validation = WHEN_REQUIRED", false, false},
+	}
+	for _, test := range tests {
+		isolate(t)
+		behind := httptest.NewServer(http.HandlerFunc(obliging))
+		t.Cleanup(behind.Close)
+		r, err := buckettest.Record(behind.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		file := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(file, []byte("[default]\n"+test.profile+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{
+			"AWS_CONFIG_FILE": file, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
+			"AWS_REQUEST_CHECKSUM_CALCULATION": test.request, "AWS_RESPONSE_CHECKSUM_VALIDATION": test.response,
+		} {
+			t.Setenv(name, value)
+		}
+		s, err := bucket.Open(t.Context(), bucket.Config{Endpoint: r.URL(), Sleep: buckettest.NoSleep}, "bucket")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		for _, algorithm := range []string{"", named} {
+			r.Reset()
+			o := bucket.PutOptions{CRC64: 0xae8b14860a799888, HasCRC64: true}
+			o.Checksum = algorithm
+			if _, err := s.Put(t.Context(), "key", strings.NewReader(body), int64(len(body)), o); err != nil {
+				t.Fatal(err)
+			}
+			h := said(t, r, "PutObject")
+			if _, sent := h["X-Amz-Checksum-Crc64nvme"]; sent != (test.sums && algorithm == "") {
+				t.Errorf("%+v, algorithm %q: put with %v", test, algorithm, h)
+			}
+			if _, sent := h["X-Amz-Checksum-Sha256"]; sent != (algorithm == named) {
+				t.Errorf("%+v, algorithm %q: put with %v", test, algorithm, h)
+			}
+		}
+		if _, err := s.Head(t.Context(), "key", bucket.HeadOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, asked := said(t, r, "HeadObject")["X-Amz-Checksum-Mode"]; asked != test.mode {
+			t.Errorf("%+v: asks for checksums: %v", test, asked)
+		}
 	}
 }

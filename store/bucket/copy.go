@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -19,31 +18,28 @@ const (
 	copyParallel = 8
 )
 
+// replace is the directive that takes nothing over from the source.
+const replace = "REPLACE"
+
 // Copy implements [Copier]. What is larger than one request can copy goes in parts.
-func (s *S3) Copy(ctx context.Context, srcBucket, src, ifMatch, dst string, o PutOptions) (Object, error) {
-	if srcBucket == "" {
-		srcBucket = s.name
+func (s *S3) Copy(ctx context.Context, src Source, dst string, o CopyOptions) (Object, error) {
+	if src.Bucket == "" {
+		src.Bucket = s.name
+	}
+	if o.PartSize > 0 {
+		return s.copyInParts(ctx, src, dst, o)
 	}
 	in := &s3.CopyObjectInput{
 		Bucket: &s.name, Key: &dst,
-		CopySource:        aws.String(copySource(srcBucket, src)),
-		CopySourceIfMatch: text(quote(ifMatch)),
+		CopySource:        aws.String(copySource(src)),
+		CopySourceIfMatch: text(quote(src.IfMatch)),
 		IfMatch:           text(quote(o.IfMatch)),
 		IfNoneMatch:       o.ifNoneMatch(),
 	}
-	if o.describes() {
-		in.MetadataDirective = types.MetadataDirectiveReplace
-		in.ContentType = text(o.ContentType)
-		in.ContentEncoding = text(o.ContentEncoding)
-		in.ContentLanguage = text(o.ContentLanguage)
-		in.ContentDisposition = text(o.ContentDisposition)
-		in.CacheControl = text(o.CacheControl)
-		in.Metadata = o.Metadata
-	}
 	c := call{op: copyObject, key: dst, write: true}
-	out, err := send(ctx, s, c, s.client.CopyObject, in)
+	out, err := send(ctx, s, c, s.client.CopyObject, in, with(func(h http.Header) { s.writeCopy(h, src, o) }))
 	if tooLarge(err) {
-		return s.copyInParts(ctx, srcBucket, src, ifMatch, dst, o, copyPart)
+		return s.copyLarge(ctx, src, dst, o, copyPart)
 	}
 	if err != nil {
 		return Object{}, err
@@ -60,7 +56,23 @@ func (s *S3) Copy(ctx context.Context, srcBucket, src, ifMatch, dst string, o Pu
 		Version:  aws.ToString(out.VersionId),
 	}
 	obj.CRC64, obj.HasCRC64 = decodeCRC64(result.ChecksumCRC64NVME)
+	obj.Class, obj.Encryption, obj.KMSKey = class(o.Class), string(out.ServerSideEncryption), aws.ToString(out.SSEKMSKeyId)
 	return obj, nil
+}
+
+// writeCopy puts the options of a copy on its request. Only Amazon knows annotations, and other
+// servers may refuse what they do not know.
+func (s *S3) writeCopy(h http.Header, src Source, o CopyOptions) {
+	o.Headers.write(h)
+	o.Terms.write(h)
+	src.Customer.writeAsSource(h)
+	put(h, "X-Amz-Checksum-Algorithm", o.Checksum)
+	put(h, "X-Amz-Metadata-Directive", o.MetadataDirective)
+	put(h, "X-Amz-Tagging-Directive", o.TaggingDirective)
+	put(h, "X-Amz-Tagging", o.Tags)
+	if o.NoAnnotations && s.amazon {
+		h.Set("X-Amz-Annotation-Directive", "EXCLUDE")
+	}
 }
 
 // tooLarge reports whether S3 refused a copy for its size: asking for the size before each
@@ -71,23 +83,56 @@ func tooLarge(err error) bool {
 		(e.Code == "EntityTooLarge" || e.Code == "InvalidRequest" && strings.Contains(e.Message, "larger than"))
 }
 
-// copyInParts copies with requests of up to size bytes each. The source is pinned by its ETag,
-// so that all parts are of one object.
-func (s *S3) copyInParts(ctx context.Context, srcBucket, src, ifMatch, dst string, o PutOptions, size int64) (Object, error) {
-	in := &s3.HeadObjectInput{Bucket: &srcBucket, Key: &src, IfMatch: text(quote(ifMatch))}
-	from, err := send(ctx, s, call{op: headObject, key: src}, s.client.HeadObject, in)
+// copyLarge copies in parts of the given size and takes over from the source what the
+// directives say, as a copy in one request does.
+func (s *S3) copyLarge(ctx context.Context, src Source, dst string, o CopyOptions, size int64) (Object, error) {
+	from, err := s.head(ctx, src.Bucket, src.Key, src.IfMatch, HeadOptions{Customer: src.Customer})
 	if err != nil {
 		return Object{}, err
 	}
-	if !o.describes() {
-		o.describeLike(from)
+	src.IfMatch, src.Size, o.PartSize = from.ETag, from.Size, size
+	if o.MetadataDirective != replace {
+		from.WebsiteRedirect = o.WebsiteRedirect // no request takes that over
+		o.Headers = from.Headers
 	}
-	// Without a checksum of ours: some servers give each part that of the whole source.
-	u, err := s.begin(ctx, dst, o, "")
+	if o.TaggingDirective != replace {
+		if o.Tags, err = s.tags(ctx, src.Bucket, src.Key); err != nil && !errors.Is(err, ErrUnsupported) {
+			return Object{}, err
+		}
+	}
+	var later string
+	if len(o.Tags) > maxTagHeader {
+		later, o.Tags = o.Tags, ""
+	}
+	made, err := s.copyInParts(ctx, src, dst, o)
+	if err != nil || later == "" {
+		return made, err
+	}
+	if err := s.SetTags(ctx, dst, later); err != nil {
+		// An object without its tags would pass for a copy ever after.
+		err = fmt.Errorf("copy without its tags: %w", err)
+		return Object{}, errors.Join(err, s.Delete(context.WithoutCancel(ctx), dst, Condition{IfMatch: made.ETag}))
+	}
+	return made, nil
+}
+
+// copyInParts copies in parts. The source is pinned by its ETag, so that all parts are of one
+// object.
+func (s *S3) copyInParts(ctx context.Context, src Source, dst string, o CopyOptions) (Object, error) {
+	if src.IfMatch == "" || src.Size <= 0 {
+		from, err := s.head(ctx, src.Bucket, src.Key, src.IfMatch, HeadOptions{Customer: src.Customer})
+		if err != nil {
+			return Object{}, err
+		}
+		src.IfMatch, src.Size = from.ETag, from.Size
+	}
+	// Without a checksum unless one is asked for: some servers give each part that of the whole
+	// source.
+	u, err := s.begin(ctx, dst, o.PutOptions, o.Tags, o.Checksum)
 	if err != nil {
 		return Object{}, err
 	}
-	obj, err := u.copyFrom(ctx, copySource(srcBucket, src), from, size)
+	obj, err := u.copyFrom(ctx, src, o.PartSize)
 	if err != nil && !errors.Is(err, ErrUncertain) {
 		// The first error is the one to report: a part left behind costs money, not truth.
 		err = errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
@@ -95,14 +140,14 @@ func (s *S3) copyInParts(ctx context.Context, srcBucket, src, ifMatch, dst strin
 	return obj, err
 }
 
-// copyFrom copies all parts, a bounded number at once, and completes the upload.
-func (u *upload) copyFrom(ctx context.Context, source string, from *s3.HeadObjectOutput, size int64) (Object, error) {
+// copyFrom copies all parts, a bounded number at once, and completes the upload. An empty
+// object is one part, too, but of no range.
+func (u *upload) copyFrom(ctx context.Context, src Source, size int64) (Object, error) {
 	group, parts := errgroup.WithContext(ctx)
 	group.SetLimit(copyParallel)
-	total := aws.ToInt64(from.ContentLength)
-	for n, first := int32(1), int64(0); first < total; n, first = n+1, first+size {
+	for n, first := int32(1), int64(0); first < max(src.Size, 1); n, first = n+1, first+size {
 		group.Go(func() error {
-			return u.copyPart(parts, n, source, from.ETag, first, min(size, total-first))
+			return u.copyPart(parts, n, src, first, min(size, src.Size-first))
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -111,43 +156,42 @@ func (u *upload) copyFrom(ctx context.Context, source string, from *s3.HeadObjec
 	return u.Complete(ctx)
 }
 
-func (u *upload) copyPart(ctx context.Context, n int32, source string, etag *string, first, size int64) error {
+func (u *upload) copyPart(ctx context.Context, n int32, src Source, first, size int64) error {
 	s := u.store
 	in := &s3.UploadPartCopyInput{
 		Bucket: &s.name, Key: &u.key, UploadId: u.id, PartNumber: &n,
-		CopySource:        &source,
-		CopySourceIfMatch: etag,
-		CopySourceRange:   aws.String(fmt.Sprintf("bytes=%d-%d", first, first+size-1)),
+		CopySource:        aws.String(copySource(src)),
+		CopySourceIfMatch: text(quote(src.IfMatch)),
+	}
+	if size > 0 {
+		in.CopySourceRange = aws.String(fmt.Sprintf("bytes=%d-%d", first, first+size-1))
 	}
 	c := call{op: uploadPartCopy, key: u.key}
-	out, err := send(ctx, s, c, s.client.UploadPartCopy, in)
+	out, err := send(ctx, s, c, s.client.UploadPartCopy, in, with(func(h http.Header) {
+		u.options.Customer.write(h)
+		src.Customer.writeAsSource(h)
+	}))
 	if err != nil {
 		return err
 	}
 	if out.CopyPartResult == nil || unquote(out.CopyPartResult.ETag) == "" {
 		return unproved(c)
 	}
-	u.keep(n, part{etag: out.CopyPartResult.ETag, size: size})
+	sum := aws.ToString(sumOf(out.CopyPartResult, u.algorithm))
+	u.keep(n, part{etag: out.CopyPartResult.ETag, size: size, sum: sum})
 	return nil
 }
 
 // copySource names an object in the header of a copy, where "+" and its like mean something.
-func copySource(bucket, key string) string {
-	escaped := strings.ReplaceAll(url.QueryEscape(key), "+", "%20")
-	return bucket + "/" + strings.ReplaceAll(escaped, "%2F", "/")
+func copySource(src Source) string {
+	name := src.Bucket + "/"
+	if isARN(src.Bucket) {
+		name += "object/"
+	}
+	return percent(name) + percent(src.Key)
 }
 
-// describes reports whether o has any header to be stored with an object.
-func (o PutOptions) describes() bool {
-	return o.ContentType+o.ContentEncoding+o.ContentLanguage+o.ContentDisposition+o.CacheControl != "" || o.Metadata != nil
-}
-
-// describeLike takes the headers of an object over.
-func (o *PutOptions) describeLike(from *s3.HeadObjectOutput) {
-	o.ContentType = aws.ToString(from.ContentType)
-	o.ContentEncoding = aws.ToString(from.ContentEncoding)
-	o.ContentLanguage = aws.ToString(from.ContentLanguage)
-	o.ContentDisposition = aws.ToString(from.ContentDisposition)
-	o.CacheControl = aws.ToString(from.CacheControl)
-	o.Metadata = from.Metadata
+// percent escapes all but letters, digits, slashes and "-_.~".
+func percent(s string) string {
+	return strings.ReplaceAll(queryEscape(s), "%2F", "/")
 }

@@ -111,6 +111,8 @@ func sentinel(c call, status int, code, message string) error {
 		return ErrNotModified
 	case status == http.StatusPreconditionFailed, code == "PreconditionFailed", code == "ConditionalRequestConflict":
 		return ErrChanged
+	case code == "InvalidObjectState":
+		return ErrArchived
 	case code == "NoSuchKey" && c.match:
 		return ErrChanged
 	case code == "NoSuchKey", code == "NoSuchVersion", status == http.StatusNotFound && c.op == headObject:

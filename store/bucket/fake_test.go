@@ -156,7 +156,7 @@ func TestErrorInOK(t *testing.T) {
 	s := fake(t, func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, "InternalError", "We encountered an internal error. Please try again.")
 	})
-	_, err := s.Copy(t.Context(), "", "src", "", "dst", bucket.PutOptions{})
+	_, err := s.Copy(t.Context(), bucket.Source{Bucket: "", Key: "src", IfMatch: ""}, "dst", bucket.CopyOptions{})
 	if e := new(bucket.Error); !errors.As(err, &e) || e.Code != "InternalError" || !errors.Is(err, bucket.ErrUncertain) {
 		t.Errorf("copy: %v", err)
 	}
@@ -248,7 +248,7 @@ func TestWritesWithoutProof(t *testing.T) {
 	if err := putNew(t.Context(), s, bucket.Condition{}); !errors.Is(err, bucket.ErrUncertain) {
 		t.Errorf("put that was answered by nobody: %v", err)
 	}
-	if _, err := s.Copy(t.Context(), "", "src", "", "dst", bucket.PutOptions{}); !errors.Is(err, bucket.ErrUncertain) {
+	if _, err := s.Copy(t.Context(), bucket.Source{Bucket: "", Key: "src", IfMatch: ""}, "dst", bucket.CopyOptions{}); !errors.Is(err, bucket.ErrUncertain) {
 		t.Errorf("copy that was answered by nobody: %v", err)
 	}
 	if err := uploadNew(t.Context(), s, bucket.Condition{}); err == nil {
@@ -295,7 +295,7 @@ func TestKeysOnTheWire(t *testing.T) {
 		if want := "/bucket/" + test.path; path != want {
 			t.Errorf("key %q is asked for as %q; want %q", test.key, path, want)
 		}
-		s.Copy(t.Context(), "other", test.key, "", "dst", bucket.PutOptions{})
+		s.Copy(t.Context(), bucket.Source{Bucket: "other", Key: test.key, IfMatch: ""}, "dst", bucket.CopyOptions{})
 		if want := "other/" + test.path; source != want {
 			t.Errorf("key %q is copied from %q; want %q", test.key, source, want)
 		}

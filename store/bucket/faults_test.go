@@ -52,7 +52,7 @@ var writes = []write{
 		return uploadNew(ctx, s, bucket.Condition{IfNone: true})
 	}},
 	{"copy", "CopyObject", true, false, true, func(ctx context.Context, s *bucket.S3, _ string) error {
-		_, err := s.Copy(ctx, "", "src", "", "key", bucket.PutOptions{})
+		_, err := s.Copy(ctx, bucket.Source{Bucket: "", Key: "src", IfMatch: ""}, "key", bucket.CopyOptions{})
 		return err
 	}},
 }

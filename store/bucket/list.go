@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"net/http"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -16,8 +18,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// List implements [Store]. It asks for a page of 1,000 keys at a time, and trusts no server to
-// keep the order: what is missing from a listing may be deleted elsewhere.
+// List implements [Store]. It asks for a page at a time, of 1,000 keys where the [Config] says
+// nothing else, and trusts no server to keep the order: what is missing from a listing may be
+// deleted elsewhere.
 func (s *S3) List(ctx context.Context, prefix, start string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		in := &s3.ListObjectsV2Input{
@@ -25,6 +28,9 @@ func (s *S3) List(ctx context.Context, prefix, start string) iter.Seq2[Object, e
 			Prefix:       text(prefix),
 			StartAfter:   text(start),
 			EncodingType: types.EncodingTypeUrl, // XML cannot hold every byte of a key
+		}
+		if s.pageSize > 0 {
+			in.MaxKeys = aws.Int32(int32(min(s.pageSize, math.MaxInt32)))
 		}
 		for last := start; ; {
 			p, err := s.page(ctx, in)

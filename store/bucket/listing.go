@@ -32,6 +32,7 @@ type listed struct {
 	Size         string
 	ETag         string
 	LastModified string
+	StorageClass string
 }
 
 // decodeListing reads a listing with encoding/xml. It takes what scanListing leaves, and is
@@ -88,5 +89,6 @@ func (l *listing) object(o *Object, item *listed) (err error) {
 		}
 	}
 	o.ETag = strings.Trim(item.ETag, `"`)
+	o.Class = class(item.StorageClass)
 	return nil
 }

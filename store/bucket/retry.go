@@ -11,11 +11,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // A call is one request as its caller sees it, however many tries it takes.
 type call struct {
 	op    string // what S3 calls the operation
+	other string // the bucket, if it is another one
 	key   string
 	write bool     // changes what others see, so that a lost answer leaves a doubt
 	match bool     // writes under the condition of an ETag: to it, a missing object is a changed one
@@ -30,6 +32,7 @@ type try struct {
 	status    int    // of the answer; 0 if there was none
 	region    string // where the bucket is, if the answer says so
 	url       string
+	conn      *conn // nil if there was none
 }
 
 // judge decides, after a try failed with e, whether another try may help and whether this one
@@ -101,8 +104,12 @@ func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) er
 			return nil
 		}
 		e := explain(c, t, err)
-		if !moved && s.move(t) {
+		if throttled(e) || e.Status == http.StatusServiceUnavailable {
+			s.throttles.Add(1)
+		}
+		if !moved && s.move(c, t) {
 			moved = true
+			s.reportRetry(c, n, 0, e)
 			continue
 		}
 		again, inDoubt := judge(c, e, t, s.wire.heard.Load(), s.retryer.IsErrorRetryable(err))
@@ -114,7 +121,7 @@ func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) er
 			e.Retries = n - 1
 			return e.settle(doubt)
 		}
-		if stopped := s.pause(ctx, n, err); stopped != nil {
+		if stopped := s.pause(ctx, c, n, e, err); stopped != nil {
 			err := fmt.Errorf("%w before another try; the last one: %v", stopped, e)
 			return (&Error{Op: c.op, Key: c.key, Err: err}).settle(doubt)
 		}
@@ -137,25 +144,38 @@ func explain(c call, t try, err error) *Error {
 }
 
 // move follows a bucket to the region that the answer names, and reports whether it had to.
-func (s *S3) move(t try) bool {
+func (s *S3) move(c call, t try) bool {
 	switch t.status {
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
 	default:
 		return false
 	}
-	if t.region == "" || t.region == *s.region.Load() {
+	switch {
+	case t.region == "" || t.region == s.regionOf(c.other):
 		return false
+	case c.other != "":
+		s.elsewhere.Store(c.other, t.region)
+	default:
+		s.region.Store(&t.region)
 	}
-	s.region.Store(&t.region)
 	return true
 }
 
-// pause waits before the try after the nth.
-func (s *S3) pause(ctx context.Context, n int, failed error) error {
+// regionOf is the region of a bucket, as far as it is known; of this one if the name is empty.
+func (s *S3) regionOf(other string) string {
+	if region, known := s.elsewhere.Load(other); known {
+		return region.(string)
+	}
+	return *s.region.Load()
+}
+
+// pause waits before the try after the nth, which failed with e, as the SDK says it.
+func (s *S3) pause(ctx context.Context, c call, n int, e *Error, failed error) error {
 	delay, err := s.retryer.RetryDelay(n, failed)
 	if err != nil {
 		return err
 	}
+	s.reportRetry(c, n, delay, e)
 	return s.sleep(ctx, delay)
 }
 
@@ -175,14 +195,25 @@ func sleep(ctx context.Context, d time.Duration) error {
 func send[In, Out any](ctx context.Context, s *S3, c call, op func(context.Context, *In, ...func(*s3.Options)) (*Out, error), in *In, options ...func(*s3.Options)) (*Out, error) {
 	var out *Out
 	err := s.run(ctx, c, func(ctx context.Context) (err error) {
-		out, err = op(ctx, in, append(options, s.here)...)
+		out, err = op(ctx, in, append(options, s.directed(c))...)
 		return err
 	})
 	return out, err
 }
 
-// here directs a request to the region where the bucket is.
-func (s *S3) here(o *s3.Options) { o.Region = *s.region.Load() }
+// directed has a request go to the region where its bucket is, and name the bucket in the right
+// place, and says who pays for it.
+func (s *S3) directed(c call) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.Region = s.regionOf(c.other)
+		if c.other != "" {
+			s.address(o, c.other)
+		}
+		if s.payer != "" {
+			o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Request-Payer", s.payer))
+		}
+	}
+}
 
 // A payload is the body of a request: exactly size bytes of from, which the SDK may neither
 // close nor seek. It keeps the first error of reading, to tell a broken file from a broken

@@ -6,15 +6,14 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -32,11 +31,14 @@ const (
 	uploadPartCopy          = "UploadPartCopy"
 	completeMultipartUpload = "CompleteMultipartUpload"
 	abortMultipartUpload    = "AbortMultipartUpload"
+	getObjectTagging        = "GetObjectTagging"
+	putObjectTagging        = "PutObjectTagging"
 	createBucket            = "CreateBucket"
 )
 
-// An S3 is one bucket of an S3 server. It is a [Store], an [Uploader], a [Copier] and a
-// [BatchDeleter]. The error of a request is of type [*Error]. It logs nothing.
+// An S3 is one bucket of an S3 server. It is a [Store], an [Uploader], a [Copier], a [Tagger],
+// a [BatchDeleter] and [Lenient]. The error of a request is of type [*Error]. It logs nothing
+// but what the [Config] asks for.
 //
 // A request gets up to five tries, or as many as the [Config] says. A try that cannot reach a
 // server which never answered before is the last one.
@@ -47,12 +49,25 @@ type S3 struct {
 	retryer   *retry.Standard // judges errors and draws delays; makes no tries
 	attempts  int
 	sleep     func(context.Context, time.Duration) error
-	checksums atomic.Bool
+	debug     func(string) // nil: nobody listens
+	checksums atomic.Bool  // send CRC-64/NVME
+	asks      atomic.Bool  // ask for the checksums of objects that are read
 	region    atomic.Pointer[string]
+	elsewhere sync.Map // regions of other buckets, by name
+	throttles atomic.Int64
+
+	addressing Addressing
+	amazon     bool   // no other server is configured
+	signs      bool   // bodies too
+	payer      string // of requests
+	pageSize   int    // of listings; 0: the server's
 }
 
 // SendNoChecksums implements [Lenient].
-func (s *S3) SendNoChecksums() { s.checksums.Store(false) }
+func (s *S3) SendNoChecksums() {
+	s.checksums.Store(false)
+	s.asks.Store(false)
+}
 
 // Name returns the name of the bucket.
 func (s *S3) Name() string { return s.name }
@@ -74,6 +89,10 @@ func (s *S3) Requests() map[string]int64 { return s.wire.counts() }
 func (s *S3) Traffic() (sent, received int64) {
 	return s.wire.sent.Load(), s.wire.received.Load()
 }
+
+// Throttled returns how many tries the server has turned away so far because there were too
+// many: SlowDown and its like, 503 and 429.
+func (s *S3) Throttled() int64 { return s.throttles.Load() }
 
 // Close closes the connections that wait for a next request.
 func (s *S3) Close() { s.wire.transport.CloseIdleConnections() }
@@ -102,7 +121,7 @@ func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, 
 		IfNoneMatch: text(quote(o.IfNoneMatch)),
 		VersionId:   text(o.Version),
 	}
-	out, err := send(ctx, s, c, s.client.GetObject, in, s.askChecksum)
+	out, err := send(ctx, s, c, s.client.GetObject, in, s.askChecksum, with(o.Customer.write))
 	if err != nil {
 		return nil, Object{}, err
 	}
@@ -112,8 +131,8 @@ func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, 
 		ETag:     unquote(out.ETag),
 		Modified: aws.ToTime(out.LastModified),
 		Version:  aws.ToString(out.VersionId),
-		Metadata: lower(out.Metadata),
 	}
+	obj.read(out.ResultMetadata)
 	obj.CRC64, obj.HasCRC64 = decodeCRC64(out.ChecksumCRC64NVME)
 	body := newReader(key, out.Body, out.ContentLength)
 	if span == "" {
@@ -130,18 +149,32 @@ func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, 
 // askChecksum asks for the checksum that is stored with an object. The SDK's own way to ask
 // makes it read the body twice over, with a slow CRC, and trip over ranges.
 func (s *S3) askChecksum(o *s3.Options) {
-	if s.checksums.Load() {
+	if s.asks.Load() {
 		o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Checksum-Mode", "ENABLED"))
 	}
 }
 
 // Head implements [Store].
 func (s *S3) Head(ctx context.Context, key string, o HeadOptions) (Object, error) {
-	in := &s3.HeadObjectInput{Bucket: &s.name, Key: &key}
+	return s.head(ctx, s.name, key, "", o)
+}
+
+// other is the name of a bucket that is not this one; empty for this one.
+func (s *S3) other(bucket string) string {
+	if bucket == s.name {
+		return ""
+	}
+	return bucket
+}
+
+// head describes an object of any bucket, if it has the ETag where that is not empty.
+func (s *S3) head(ctx context.Context, bucket, key, etag string, o HeadOptions) (Object, error) {
+	in := &s3.HeadObjectInput{Bucket: &bucket, Key: &key, IfMatch: text(quote(etag))}
 	if o.Part > 0 {
 		in.PartNumber = aws.Int32(int32(o.Part))
 	}
-	out, err := send(ctx, s, call{op: headObject, key: key}, s.client.HeadObject, in, s.askChecksum)
+	c := call{op: headObject, key: key, other: s.other(bucket)}
+	out, err := send(ctx, s, c, s.client.HeadObject, in, s.askChecksum, with(o.Customer.write))
 	if err != nil {
 		return Object{}, err
 	}
@@ -151,8 +184,8 @@ func (s *S3) Head(ctx context.Context, key string, o HeadOptions) (Object, error
 		ETag:     unquote(out.ETag),
 		Modified: aws.ToTime(out.LastModified),
 		Version:  aws.ToString(out.VersionId),
-		Metadata: lower(out.Metadata),
 	}
+	obj.read(out.ResultMetadata)
 	if o.Part == 0 {
 		obj.CRC64, obj.HasCRC64 = decodeCRC64(out.ChecksumCRC64NVME)
 	}
@@ -163,59 +196,34 @@ func (s *S3) Head(ctx context.Context, key string, o HeadOptions) (Object, error
 func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, o PutOptions) (Object, error) {
 	in := &s3.PutObjectInput{
 		Bucket: &s.name, Key: &key,
-		ContentLength:      &size,
-		IfMatch:            text(quote(o.IfMatch)),
-		IfNoneMatch:        o.ifNoneMatch(),
-		ContentType:        text(o.ContentType),
-		ContentEncoding:    text(o.ContentEncoding),
-		ContentLanguage:    text(o.ContentLanguage),
-		ContentDisposition: text(o.ContentDisposition),
-		CacheControl:       text(o.CacheControl),
-		Metadata:           o.Metadata,
-	}
-	if o.HasCRC64 && s.checksums.Load() {
-		in.ChecksumCRC64NVME = encodeCRC64(o.CRC64)
+		ContentLength: &size,
+		IfMatch:       text(quote(o.IfMatch)),
+		IfNoneMatch:   o.ifNoneMatch(),
 	}
 	c := call{op: putObject, key: key, write: true, match: o.IfMatch != ""}
+	z, err := s.seal(body, size, o.Checksum, o.CRC64, o.HasCRC64)
+	if err != nil {
+		return Object{}, &Error{Op: c.op, Key: key, Err: err}
+	}
 	if size > 0 {
 		c.body = &payload{from: body, size: size}
 		in.Body = c.body
 	}
-	out, err := send(ctx, s, c, s.client.PutObject, in, unsignedBody, typeOf(o.ContentType))
+	out, err := send(ctx, s, c, s.client.PutObject, in, hashed(z.payload), with(func(h http.Header) {
+		o.Headers.write(h)
+		o.Terms.write(h)
+		z.write(h)
+	}))
 	if err != nil {
 		return Object{}, err
 	}
 	if unquote(out.ETag) == "" {
 		return Object{}, unproved(c)
 	}
-	obj := Object{Key: key, Size: size, ETag: unquote(out.ETag), Version: aws.ToString(out.VersionId), Metadata: o.Metadata}
+	obj := Object{Key: key, Size: size, ETag: unquote(out.ETag), Version: aws.ToString(out.VersionId), Headers: o.Headers}
 	obj.CRC64, obj.HasCRC64 = decodeCRC64(out.ChecksumCRC64NVME)
+	obj.Class, obj.Encryption, obj.KMSKey = class(o.Class), string(out.ServerSideEncryption), aws.ToString(out.SSEKMSKeyId)
 	return obj, nil
-}
-
-// unsignedBody keeps a body out of the signature: over plain HTTP its hash would cost more than
-// all the rest.
-func unsignedBody(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-}
-
-// typeOf keeps the SDK from inventing a content type where there is none.
-func typeOf(contentType string) func(*s3.Options) {
-	return func(o *s3.Options) {
-		if contentType == "" {
-			o.APIOptions = append(o.APIOptions, dropType)
-		}
-	}
-}
-
-func dropType(stack *middleware.Stack) error {
-	return stack.Build.Add(middleware.BuildMiddlewareFunc("DropType",
-		func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
-			if r, ok := in.Request.(*smithyhttp.Request); ok {
-				r.Header.Del("Content-Type")
-			}
-			return next.HandleBuild(ctx, in)
-		}), middleware.After)
 }
 
 // Delete implements [Store].
@@ -261,12 +269,3 @@ func quote(etag string) string {
 }
 
 func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
-
-// lower returns the metadata with keys in lower case, as S3 keeps them.
-func lower(m map[string]string) map[string]string {
-	low := make(map[string]string, len(m))
-	for k, v := range m {
-		low[strings.ToLower(k)] = v
-	}
-	return low
-}

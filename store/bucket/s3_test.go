@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -39,7 +41,7 @@ func each(t *testing.T, s *bucket.S3, visit func(op string, err error)) {
 	}
 	_, err = s.Upload(ctx, "key", bucket.PutOptions{})
 	visit("CreateMultipartUpload", err)
-	_, err = s.Copy(ctx, "", "src", "", "key", bucket.PutOptions{})
+	_, err = s.Copy(ctx, bucket.Source{Bucket: "", Key: "src", IfMatch: ""}, "key", bucket.CopyOptions{})
 	visit("CopyObject", err)
 	visit("DeleteObjects", s.DeleteAll(ctx, []string{"key"})["key"])
 }
@@ -99,12 +101,62 @@ func TestAnonymous(t *testing.T) {
 		w.Header().Set("ETag", `"e"`)
 	}))
 	t.Cleanup(server.Close)
-	s, err := bucket.Open(t.Context(), bucket.Config{Endpoint: server.URL, Anonymous: true}, "anonymous")
+	t.Setenv("AWS_SESSION_TOKEN", "token")
+	for _, key := range []string{"", "key"} {
+		s, err := bucket.Open(t.Context(), bucket.Config{Endpoint: server.URL, Anonymous: true, AccessKey: key, SecretKey: key}, "anonymous")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := putNew(t.Context(), s, bucket.Condition{}); err != nil || signature != "" {
+			t.Errorf("signed with %q: %v", signature, err)
+		}
+	}
+}
+
+func TestWhatObjectsSay(t *testing.T) {
+	s := fake(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Query().Has("list-type"):
+			io.WriteString(w, "<ListBucketResult><IsTruncated>false</IsTruncated>"+
+				"<Contents><Key>a</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.123Z</LastModified><StorageClass>DEEP_ARCHIVE</StorageClass></Contents>"+
+				"<Contents><Key>b</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.123456Z</LastModified><StorageClass>STANDARD</StorageClass></Contents>"+
+				"</ListBucketResult>")
+			return
+		default:
+			sourceSays(w, "0")
+			h := w.Header()
+			h.Set("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+			h.Set("X-Amz-Storage-Class", "GLACIER_IR")
+			h.Set("X-Amz-Server-Side-Encryption", "aws:kms")
+			h.Set("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "kms-id")
+		}
+	})
+	want := bucket.Object{
+		Key: "key", ETag: "m", Modified: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Class: "GLACIER_IR", Encryption: "aws:kms", KMSKey: "kms-id", Headers: everything().Headers,
+	}
+	body, got, err := s.Get(t.Context(), "key", bucket.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := putNew(t.Context(), s, bucket.Condition{}); err != nil || signature != "" {
-		t.Errorf("signed with %q: %v", signature, err)
+	body.Close()
+	head, err := s.Head(t.Context(), "key", bucket.HeadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []bucket.Object{got, head} {
+		if !reflect.DeepEqual(o, want) {
+			t.Errorf("described as\n%+v; want\n%+v", o, want)
+		}
+	}
+	wanted := map[string]bucket.Object{
+		"a": {Key: "a", Size: 1, Modified: time.Date(2026, 1, 2, 3, 4, 5, 123e6, time.UTC), Class: "DEEP_ARCHIVE"},
+		"b": {Key: "b", Size: 1, Modified: time.Date(2026, 1, 2, 3, 4, 5, 123456e3, time.UTC)},
+	}
+	for o, err := range s.List(t.Context(), "", "") {
+		if err != nil || !reflect.DeepEqual(o, wanted[o.Key]) {
+			t.Errorf("listed as %+v, %v; want %+v", o, err, wanted[o.Key])
+		}
 	}
 }
 
@@ -112,11 +164,11 @@ func TestCopyInParts(t *testing.T) {
 	server := buckettest.Start(t)
 	s := server.Open(t, "large")
 	body := bytes.Repeat([]byte("0123456789abcdef"), 700_000)
-	o := bucket.PutOptions{ContentType: "text/plain", Metadata: map[string]string{"a": "b"}}
+	o := bucket.PutOptions{Headers: bucket.Headers{ContentType: "text/plain", Metadata: map[string]string{"a": "b"}}}
 	if _, err := s.Put(t.Context(), "s r+c", bytes.NewReader(body), int64(len(body)), o); err != nil {
 		t.Fatal(err)
 	}
-	made, err := s.CopyInParts(t.Context(), "s r+c", "dst", bucket.PutOptions{}, 5<<20)
+	made, err := s.CopyLarge(t.Context(), bucket.Source{Key: "s r+c"}, "dst", bucket.CopyOptions{}, 5<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +187,7 @@ func TestCopyInParts(t *testing.T) {
 	if s.Requests()["UploadPartCopy"] != 3 {
 		t.Errorf("requests: %v", s.Requests())
 	}
-	_, err = s.CopyInParts(t.Context(), "none", "dst", bucket.PutOptions{}, 5<<20)
+	_, err = s.CopyLarge(t.Context(), bucket.Source{Key: "none"}, "dst", bucket.CopyOptions{}, 5<<20)
 	if !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("copy of nothing: %v", err)
 	}

@@ -10,13 +10,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // A wire carries the requests of one S3 and keeps the books on them. It is the HTTP client of
 // the SDK and follows no redirect.
 type wire struct {
 	transport *http.Transport
-	heard     atomic.Bool // some answer has come
+	heard     atomic.Bool   // some answer has come
+	limit     *rate.Limiter // of bodies; nil: none
+	debug     func(string)  // nil: nobody listens
 
 	sent, received atomic.Int64 // bytes, with headers and encryption
 
@@ -29,8 +33,9 @@ type wire struct {
 const idleConns = 128
 
 // newWire tunes a transport of the SDK, which brings the proxy and the certificates.
-func newWire(t *http.Transport, connect, read time.Duration) *wire {
-	w := &wire{transport: t, requests: make(map[string]int64)}
+func newWire(t *http.Transport, c Config) *wire {
+	w := &wire{transport: t, limit: c.Limit, debug: c.Debug, requests: make(map[string]int64)}
+	connect, read := timeout(c.ConnectTimeout), timeout(c.ReadTimeout)
 	dialer := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dialer.DialContext(ctx, network, address)
@@ -56,7 +61,7 @@ type tryKey struct{}
 func watch(ctx context.Context, t *try) context.Context {
 	ctx = context.WithValue(ctx, tryKey{}, t)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { t.connected = true },
+		GotConn: func(info httptrace.GotConnInfo) { t.connected, t.conn = true, plain(info.Conn) },
 	})
 }
 
@@ -70,12 +75,16 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.requests[t.op]++
 	w.mu.Unlock()
+	w.slow(r, t)
+	start := time.Now()
 	resp, err := w.transport.RoundTrip(r)
+	w.report(r, resp, err, time.Since(start))
 	if err != nil {
 		return resp, err
 	}
 	w.heard.Store(true)
 	t.status, t.region = resp.StatusCode, resp.Header.Get("X-Amz-Bucket-Region")
+	w.slowAnswer(r.Context(), resp, t)
 	return resp, nil
 }
 
@@ -93,6 +102,30 @@ type conn struct {
 	net.Conn
 	wire     *wire
 	patience time.Duration
+}
+
+// plain is our connection under what encrypts it; nil if there is none.
+func plain(c net.Conn) *conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	ours, _ := c.(*conn)
+	return ours
+}
+
+// hold has the connection of a try wait without end, until extend: it is us who make it stand
+// still.
+func (t *try) hold() {
+	if t.conn != nil && t.conn.patience > 0 {
+		t.conn.SetDeadline(time.Time{})
+	}
+}
+
+// extend has the connection of a try begin to wait anew.
+func (t *try) extend() {
+	if t.conn != nil && t.conn.patience > 0 {
+		t.conn.SetDeadline(time.Now().Add(t.conn.patience))
+	}
 }
 
 // Read reads from the connection.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -16,39 +17,44 @@ import (
 // Upload implements [Uploader]. A try whose answer is lost may leave an upload behind that has
 // no parts; a lifecycle rule of the bucket removes such.
 func (s *S3) Upload(ctx context.Context, key string, o PutOptions) (Upload, error) {
-	if !s.checksums.Load() {
-		return s.begin(ctx, key, o, "")
+	algorithm := o.Checksum
+	if algorithm == "" && s.checksums.Load() {
+		algorithm = algorithmCRC64
 	}
-	return s.begin(ctx, key, o, types.ChecksumAlgorithmCrc64nvme)
+	return s.begin(ctx, key, o, "", algorithm)
 }
 
-// begin begins an upload whose parts come with a checksum, or with none if that is empty.
-func (s *S3) begin(ctx context.Context, key string, o PutOptions, sum types.ChecksumAlgorithm) (*upload, error) {
-	in := &s3.CreateMultipartUploadInput{
-		Bucket: &s.name, Key: &key,
-		ContentType:        text(o.ContentType),
-		ContentEncoding:    text(o.ContentEncoding),
-		ContentLanguage:    text(o.ContentLanguage),
-		ContentDisposition: text(o.ContentDisposition),
-		CacheControl:       text(o.CacheControl),
-		Metadata:           o.Metadata,
+// begin begins an upload of an object with tags, whose parts come with a checksum, or with none
+// if that is empty.
+func (s *S3) begin(ctx context.Context, key string, o PutOptions, tags, algorithm string) (*upload, error) {
+	c := call{op: createMultipartUpload, key: key}
+	if algorithm != "" {
+		if _, err := newSum(algorithm); err != nil {
+			return nil, &Error{Op: c.op, Key: key, Err: err}
+		}
 	}
-	if sum != "" {
-		in.ChecksumAlgorithm = sum
-		in.ChecksumType = types.ChecksumTypeFullObject
-	}
-	out, err := send(ctx, s, call{op: createMultipartUpload, key: key}, s.client.CreateMultipartUpload, in)
+	in := &s3.CreateMultipartUploadInput{Bucket: &s.name, Key: &key}
+	out, err := send(ctx, s, c, s.client.CreateMultipartUpload, in, with(func(h http.Header) {
+		o.Headers.write(h)
+		o.Terms.write(h)
+		put(h, "X-Amz-Tagging", tags)
+		put(h, "X-Amz-Checksum-Algorithm", algorithm)
+		if algorithm == algorithmCRC64 {
+			h.Set("X-Amz-Checksum-Type", string(types.ChecksumTypeFullObject)) // others have other defaults
+		}
+	}))
 	if err != nil {
 		return nil, err
 	}
-	return &upload{store: s, key: key, id: out.UploadId, options: o, parts: make(map[int32]part)}, nil
+	return &upload{store: s, key: key, id: out.UploadId, options: o, algorithm: algorithm, parts: make(map[int32]part)}, nil
 }
 
 type upload struct {
-	store   *S3
-	key     string
-	id      *string
-	options PutOptions
+	store     *S3
+	key       string
+	id        *string
+	options   PutOptions
+	algorithm string // of the parts' checksums; empty: they have none
 
 	mu    sync.Mutex
 	parts map[int32]part
@@ -60,32 +66,38 @@ type part struct {
 	size   int64
 	crc    uint64
 	hasCRC bool
+	sum    string // that the server has verified or made; empty: none
 }
 
 // Part implements [Upload].
 func (u *upload) Part(ctx context.Context, n int, body io.ReadSeeker, size int64, crc uint64) error {
 	s, number := u.store, int32(n)
+	c := call{op: uploadPart, key: u.key}
+	z, err := s.seal(body, size, u.options.Checksum, crc, true)
+	if err != nil {
+		return &Error{Op: c.op, Key: u.key, Err: err}
+	}
 	in := &s3.UploadPartInput{
 		Bucket: &s.name, Key: &u.key, UploadId: u.id,
 		PartNumber:    &number,
 		ContentLength: &size,
 	}
-	if s.checksums.Load() {
-		in.ChecksumCRC64NVME = encodeCRC64(crc)
-	}
-	c := call{op: uploadPart, key: u.key}
 	if size > 0 {
 		c.body = &payload{from: body, size: size}
 		in.Body = c.body
 	}
-	out, err := send(ctx, s, c, s.client.UploadPart, in, unsignedBody)
+	out, err := send(ctx, s, c, s.client.UploadPart, in, hashed(z.payload), with(func(h http.Header) {
+		h.Del("Content-Type") // of the SDK's invention
+		u.options.Customer.write(h)
+		z.write(h)
+	}))
 	if err != nil {
 		return err
 	}
 	if unquote(out.ETag) == "" {
 		return unproved(c)
 	}
-	u.keep(number, part{etag: out.ETag, size: size, crc: crc, hasCRC: s.checksums.Load()})
+	u.keep(number, part{etag: out.ETag, size: size, crc: crc, hasCRC: true, sum: z.sum})
 	return nil
 }
 
@@ -98,52 +110,60 @@ func (u *upload) keep(n int32, p part) {
 // Complete implements [Upload].
 func (u *upload) Complete(ctx context.Context) (Object, error) {
 	s, o := u.store, u.options
-	parts, sum, known, size := u.list()
+	all := u.all()
 	c := call{op: completeMultipartUpload, key: u.key, write: true, match: o.IfMatch != ""}
-	if known && o.HasCRC64 && o.CRC64 != sum {
-		return Object{}, &Error{Op: c.op, Key: u.key, Err: fmt.Errorf("checksum of the parts is %016x, of the object %016x", sum, o.CRC64)}
+	if all.known && o.HasCRC64 && o.CRC64 != all.crc {
+		return Object{}, &Error{Op: c.op, Key: u.key, Err: fmt.Errorf("checksum of the parts is %016x, of the object %016x", all.crc, o.CRC64)}
 	}
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &s.name, Key: &u.key, UploadId: u.id,
 		IfMatch:         text(quote(o.IfMatch)),
 		IfNoneMatch:     o.ifNoneMatch(),
-		MpuObjectSize:   &size,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+		MpuObjectSize:   &all.size,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: all.parts},
 	}
-	if known {
-		in.ChecksumCRC64NVME = encodeCRC64(sum)
+	if all.known && all.sealed && u.algorithm == algorithmCRC64 {
+		in.ChecksumCRC64NVME = encodeCRC64(all.crc)
 		in.ChecksumType = types.ChecksumTypeFullObject
 	}
-	out, err := send(ctx, s, c, s.client.CompleteMultipartUpload, in)
+	out, err := send(ctx, s, c, s.client.CompleteMultipartUpload, in, with(o.Customer.write))
 	if err != nil {
 		return Object{}, err
 	}
 	if unquote(out.ETag) == "" {
 		return Object{}, unproved(c)
 	}
-	obj := Object{Key: u.key, Size: size, ETag: unquote(out.ETag), Version: aws.ToString(out.VersionId), Metadata: o.Metadata}
+	obj := Object{Key: u.key, Size: all.size, ETag: unquote(out.ETag), Version: aws.ToString(out.VersionId), Headers: o.Headers}
 	obj.CRC64, obj.HasCRC64 = decodeCRC64(out.ChecksumCRC64NVME)
+	obj.Class, obj.Encryption, obj.KMSKey = class(o.Class), string(out.ServerSideEncryption), aws.ToString(out.SSEKMSKeyId)
 	return obj, nil
 }
 
-// list returns the parts in order of their numbers, the size of the whole, and its checksum if
-// that of each part is known.
-func (u *upload) list() (parts []types.CompletedPart, sum uint64, known bool, size int64) {
+// A whole is what is known about all parts together.
+type whole struct {
+	parts  []types.CompletedPart // in order of their numbers
+	size   int64
+	crc    uint64 // if known
+	known  bool   // the CRC of each part is
+	sealed bool   // each part was sent with a checksum
+}
+
+// all puts the parts together.
+func (u *upload) all() whole {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	known = true
+	all := whole{known: true, sealed: true}
 	for _, n := range slices.Sorted(maps.Keys(u.parts)) {
 		p := u.parts[n]
 		done := types.CompletedPart{PartNumber: aws.Int32(n), ETag: p.etag}
-		if p.hasCRC {
-			done.ChecksumCRC64NVME = encodeCRC64(p.crc)
-		}
-		parts = append(parts, done)
-		sum = CombineCRC64(sum, p.crc, p.size)
-		known = known && p.hasCRC
-		size += p.size
+		setSum(&done, u.algorithm, p.sum)
+		all.parts = append(all.parts, done)
+		all.size += p.size
+		all.crc = CombineCRC64(all.crc, p.crc, p.size)
+		all.known = all.known && p.hasCRC
+		all.sealed = all.sealed && p.sum != ""
 	}
-	return parts, sum, known, size
+	return all
 }
 
 // Abort implements [Upload].

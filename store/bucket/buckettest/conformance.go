@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +44,11 @@ func Conformance(t *testing.T, open func(t *testing.T) bucket.Store) {
 		{"UploadAbort", testUploadAbort},
 		{"UploadConditions", testUploadConditions},
 		{"Copy", testCopy},
+		{"CopyTags", testCopyTags},
+		{"CopyInParts", testCopyInParts},
+		{"Tags", testTags},
+		{"Checksums", testChecksums},
+		{"Modified", testModified},
 		{"DeleteAll", testDeleteAll},
 	}
 	for _, p := range parts {
@@ -239,11 +244,14 @@ func testDeleteConditions(t *testing.T, s bucket.Store) {
 
 func testHeaders(t *testing.T, s bucket.Store) {
 	meta := map[string]string{"plain": "value", "Upper-Case": "Kept", "spaced": "a b", "percent": "50%+1"}
-	put(t, s, "key", "body", bucket.PutOptions{
+	stored := bucket.Headers{
 		ContentType: "text/x-test; charset=utf-8", ContentEncoding: "zstd", ContentLanguage: "la",
-		ContentDisposition: "inline", CacheControl: "no-store", Metadata: meta,
-	})
-	wanted := map[string]string{"plain": "value", "upper-case": "Kept", "spaced": "a b", "percent": "50%+1"}
+		ContentDisposition: "inline", CacheControl: "no-store", Expires: "Thu, 01 Jan 2099 00:00:00 GMT",
+		WebsiteRedirect: "/elsewhere", Metadata: meta,
+	}
+	put(t, s, "key", "body", bucket.PutOptions{Headers: stored})
+	wanted := stored
+	wanted.Metadata = map[string]string{"plain": "value", "upper-case": "Kept", "spaced": "a b", "percent": "50%+1"}
 	body, obj := get(t, s, "key", bucket.GetOptions{})
 	if body != "body" {
 		t.Errorf("an encoded body is decoded to %q", body)
@@ -252,8 +260,8 @@ func testHeaders(t *testing.T, s bucket.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !maps.Equal(obj.Metadata, wanted) || !maps.Equal(head.Metadata, wanted) {
-		t.Errorf("metadata is %v, %v; want %v", obj.Metadata, head.Metadata, wanted)
+	if !reflect.DeepEqual(obj.Headers, wanted) || !reflect.DeepEqual(head.Headers, wanted) {
+		t.Errorf("headers are\n%+v and\n%+v; want\n%+v", obj.Headers, head.Headers, wanted)
 	}
 	put(t, s, "key", "body", bucket.PutOptions{})
 	if head, err = s.Head(t.Context(), "key", bucket.HeadOptions{}); err != nil || len(head.Metadata) > 0 {
@@ -320,7 +328,7 @@ func testKeys(t *testing.T, s bucket.Store) {
 	copier, copies := s.(bucket.Copier)
 	for i, key := range oddKeys {
 		if copies {
-			if _, err := copier.Copy(t.Context(), "", key, "", fmt.Sprint("copy ", i), bucket.PutOptions{}); err != nil {
+			if _, err := copier.Copy(t.Context(), bucket.Source{Key: key, IfMatch: ""}, fmt.Sprint("copy ", i), bucket.CopyOptions{}); err != nil {
 				t.Errorf("copy %q: %v", key, err)
 			}
 			expect(t, s, fmt.Sprint("copy ", i), "body of "+key)
@@ -432,7 +440,7 @@ func uploadParts(t *testing.T, s bucket.Store, key string, o bucket.PutOptions) 
 }
 
 func testUpload(t *testing.T, s bucket.Store) {
-	u, body := uploadParts(t, s, "key", bucket.PutOptions{Metadata: map[string]string{"a": "b"}})
+	u, body := uploadParts(t, s, "key", bucket.PutOptions{Headers: bucket.Headers{Metadata: map[string]string{"a": "b"}}})
 	wrong := []byte("wrong")
 	if err := u.Part(t.Context(), 9, bytes.NewReader(wrong), 5, crc64nvme.Checksum(wrong)+1); err == nil {
 		t.Error("a part with a wrong checksum is taken")
@@ -502,22 +510,30 @@ func testCopy(t *testing.T, s bucket.Store) {
 	if !ok {
 		t.Skip("the store copies nothing")
 	}
-	src := put(t, s, "src", "body", bucket.PutOptions{ContentType: "text/plain", Metadata: map[string]string{"a": "b"}})
-	made, err := copier.Copy(t.Context(), "", "src", src.ETag, "dst", bucket.PutOptions{})
+	src := put(t, s, "src", "body", bucket.PutOptions{Headers: bucket.Headers{ContentType: "text/plain", Metadata: map[string]string{"a": "b"}}})
+	made, err := copier.Copy(t.Context(), bucket.Source{Key: "src", IfMatch: src.ETag}, "dst", bucket.CopyOptions{})
 	if err != nil || made.Key != "dst" || made.ETag != src.ETag {
 		t.Errorf("copy returns %+v, %v", made, err)
 	}
 	if body, obj := get(t, s, "dst", bucket.GetOptions{}); body != "body" || obj.Metadata["a"] != "b" {
 		t.Errorf("copy is %q, %+v", body, obj)
 	}
-	_, err = copier.Copy(t.Context(), "", "src", "", "dst", bucket.PutOptions{Metadata: map[string]string{"c": "d"}})
-	want(t, "copy with other metadata", err, nil)
-	if _, obj := get(t, s, "dst", bucket.GetOptions{}); !maps.Equal(obj.Metadata, map[string]string{"c": "d"}) {
-		t.Errorf("replaced metadata is %v", obj.Metadata)
+	for directive, wanted := range map[string]bucket.Headers{
+		"REPLACE": {ContentType: "text/html", Metadata: map[string]string{"c": "d"}},
+		"COPY":    {ContentType: "text/plain", Metadata: map[string]string{"a": "b"}},
+	} {
+		var o bucket.CopyOptions
+		o.MetadataDirective = directive
+		o.Headers = bucket.Headers{ContentType: "text/html", Metadata: map[string]string{"c": "d"}}
+		_, err = copier.Copy(t.Context(), bucket.Source{Key: "src"}, "dst", o)
+		want(t, "copy with directive "+directive, err, nil)
+		if _, obj := get(t, s, "dst", bucket.GetOptions{}); !reflect.DeepEqual(obj.Headers, wanted) {
+			t.Errorf("%s: headers are %+v; want %+v", directive, obj.Headers, wanted)
+		}
 	}
-	_, err = copier.Copy(t.Context(), "", "src", "00", "no", bucket.PutOptions{})
+	_, err = copier.Copy(t.Context(), bucket.Source{Key: "src", IfMatch: "00"}, "no", bucket.CopyOptions{})
 	want(t, "copy of a changed source", err, bucket.ErrChanged)
-	_, err = copier.Copy(t.Context(), "", "none", "", "no", bucket.PutOptions{})
+	_, err = copier.Copy(t.Context(), bucket.Source{Key: "none", IfMatch: ""}, "no", bucket.CopyOptions{})
 	want(t, "copy of nothing", err, bucket.ErrNotFound)
 	expect(t, s, "no", "")
 }

@@ -26,7 +26,7 @@ func telling(h http.Header) http.Header {
 		switch {
 		case name == "X-Amz-Security-Token":
 		case strings.HasPrefix(name, "X-Amz-"), strings.HasPrefix(name, "If-"), strings.HasPrefix(name, "Content-"),
-			name == "Range", name == "Cache-Control", name == "Expect":
+			name == "Range", name == "Cache-Control", name == "Expires", name == "Expect":
 			picked[name] = values
 		}
 	}
@@ -40,6 +40,10 @@ func kind(r *http.Request, object bool) string {
 	switch {
 	case !object:
 		return bucketKind(r)
+	case r.Method == http.MethodGet && q.Has("tagging"):
+		return "GetObjectTagging"
+	case r.Method == http.MethodPut && q.Has("tagging"):
+		return "PutObjectTagging"
 	case r.Method == http.MethodGet && q.Has("uploadId"):
 		return "ListParts"
 	case r.Method == http.MethodGet:

@@ -3,8 +3,6 @@ package buckettest
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,12 +19,19 @@ import (
 	"merkur/store/bucket"
 )
 
-// A Memory is a [bucket.Store] in memory, and a [bucket.Uploader], [bucket.Copier] and
-// [bucket.BatchDeleter]. Its keys are flat, its conditions atomic and its ETags those of S3.
-// It does not ask for parts of 5 MiB. The zero value is an empty store.
+// A Memory is a [bucket.Store] in memory, and a [bucket.Uploader], [bucket.Copier],
+// [bucket.Tagger] and [bucket.BatchDeleter]. Its keys are flat, its conditions atomic and its
+// ETags those of S3. What was encrypted with a customer's key needs that key, and what is in the
+// storage classes GLACIER and DEEP_ARCHIVE cannot be read. It does not ask for parts of 5 MiB.
+// The zero value is an empty store.
 //
 // The exported fields may be set before the first use.
 type Memory struct {
+	// Name is that of the bucket, and Others are the buckets that can be copied from by their
+	// names.
+	Name   string
+	Others map[string]*Memory
+
 	// Fault decides what happens to each request. It may be called by many goroutines at
 	// once, but never while the store changes. nil lets all pass.
 	Fault func(op Op, key string) Outcome
@@ -64,7 +69,10 @@ const (
 	Complete Op = "CompleteMultipartUpload"
 	Abort    Op = "AbortMultipartUpload"
 	Copy     Op = "CopyObject"
+	PartCopy Op = "UploadPartCopy"
 	Batch    Op = "DeleteObjects"
+	GetTags  Op = "GetObjectTagging"
+	SetTags  Op = "PutObjectTagging"
 )
 
 // An Outcome is what happens to a request.
@@ -86,13 +94,6 @@ type Call struct {
 	Key     string // of a listing, the prefix; of a batch, its first key
 	Outcome Outcome
 	Err     error // what was returned
-}
-
-type object struct {
-	bucket.Object
-	body  []byte
-	put   bucket.PutOptions
-	parts []int64 // sizes, if uploaded in parts
 }
 
 // Calls returns the requests so far, in the order of their ends.
@@ -125,8 +126,8 @@ func (m *Memory) Objects() map[string][]byte {
 	return bodies
 }
 
-// Options returns the headers and metadata that an object was stored with, and whether there
-// is one. It is no request.
+// Options returns the headers and terms that an object was stored with, and whether there is
+// one. It is no request.
 func (m *Memory) Options(key string) (bucket.PutOptions, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -135,6 +136,22 @@ func (m *Memory) Options(key string) (bucket.PutOptions, bool) {
 		return bucket.PutOptions{}, false
 	}
 	return o.put, true
+}
+
+// Set changes what the store says about an object, such as its time of modification or its
+// storage class. It reports whether there is one, and is no request.
+func (m *Memory) Set(key string, change func(*bucket.Object)) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, ok := m.objects[key]
+	if ok {
+		o := *old
+		o.Object = old.describe()
+		o.Modified = old.Modified
+		change(&o.Object)
+		m.objects[key] = &o
+	}
+	return ok
 }
 
 // Uploads returns how many uploads in parts are neither complete nor aborted.
@@ -146,6 +163,11 @@ func (m *Memory) Uploads() int {
 
 // do makes one request: apply, unless it is to fail before, under the lock.
 func (m *Memory) do(ctx context.Context, op Op, key string, apply func() error) error {
+	return m.doAfter(ctx, op, key, func() {}, apply)
+}
+
+// doAfter makes one request that looks at something else before it takes the lock.
+func (m *Memory) doAfter(ctx context.Context, op Op, key string, look func(), apply func() error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s %q: %w", op, key, err)
 	}
@@ -153,6 +175,7 @@ func (m *Memory) do(ctx context.Context, op Op, key string, apply func() error) 
 	if m.Fault != nil {
 		outcome = m.Fault(op, key)
 	}
+	look()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := failure(op, outcome)
@@ -173,7 +196,7 @@ func failure(op Op, outcome Outcome) error {
 	switch outcome {
 	case NotStored, Stored:
 		switch op {
-		case Put, Delete, Complete, Copy, Batch:
+		case Put, Delete, Complete, Copy, Batch, SetTags:
 			return fmt.Errorf("connection reset: %w", bucket.ErrUncertain)
 		}
 		return errors.New("connection reset")
@@ -198,7 +221,7 @@ func (m *Memory) check(op Op, key string, c bucket.Condition) error {
 }
 
 // store keeps an object. The caller holds the lock.
-func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int64) *object {
+func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int64, tags string) *object {
 	if m.objects == nil {
 		m.objects = make(map[string]*object)
 	}
@@ -210,52 +233,24 @@ func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int
 		now = m.Now
 	}
 	o.Metadata = lower(o.Metadata)
-	obj := &object{body: body, put: o, parts: parts}
+	obj := &object{body: body, put: o, parts: parts, tags: tags}
 	obj.Object = bucket.Object{
-		Key:      key,
-		Size:     int64(len(body)),
-		ETag:     etag(body, parts),
-		CRC64:    crc64nvme.Checksum(body),
-		HasCRC64: !m.NoChecksum,
-		Modified: now().Truncate(time.Second),
-		Metadata: o.Metadata,
+		Key:        key,
+		Size:       int64(len(body)),
+		ETag:       etag(body, parts),
+		Modified:   now().Truncate(time.Second),
+		Headers:    o.Headers,
+		Encryption: o.Encryption,
+		KMSKey:     o.KMSKey,
 	}
-	if m.NoChecksum {
-		obj.CRC64 = 0
+	if o.Class != "STANDARD" {
+		obj.Class = o.Class
+	}
+	if !m.NoChecksum && (o.Checksum == "" || o.Checksum == "CRC64NVME") {
+		obj.CRC64, obj.HasCRC64 = crc64nvme.Checksum(body), true
 	}
 	m.objects[key] = obj
 	return obj
-}
-
-// etag is S3's: the MD5 of the body, or of the MD5s of its parts with their number.
-func etag(body []byte, parts []int64) string {
-	if parts == nil {
-		sum := md5.Sum(body)
-		return hex.EncodeToString(sum[:])
-	}
-	var sums []byte
-	for _, size := range parts {
-		sum := md5.Sum(body[:size])
-		sums, body = append(sums, sum[:]...), body[size:]
-	}
-	sum := md5.Sum(sums)
-	return fmt.Sprintf("%x-%d", sum, len(parts))
-}
-
-// describe is what an answer says about an object: what the caller gets is its own.
-func (o *object) describe() bucket.Object {
-	d := o.Object
-	d.Metadata = maps.Clone(d.Metadata)
-	return d
-}
-
-// lower returns a copy of the metadata with keys in lower case, as S3 keeps them.
-func lower(m map[string]string) map[string]string {
-	low := make(map[string]string, len(m))
-	for k, v := range m {
-		low[strings.ToLower(k)] = v
-	}
-	return low
 }
 
 // Get implements [bucket.Store].
@@ -271,6 +266,11 @@ func (m *Memory) Get(ctx context.Context, key string, o bucket.GetOptions) (io.R
 			return bucket.ErrChanged
 		case o.IfNoneMatch != "" && o.IfNoneMatch == obj.ETag:
 			return bucket.ErrNotModified
+		case obj.archived():
+			return bucket.ErrArchived
+		}
+		if err := obj.unlock(Get, o.Customer); err != nil {
+			return err
 		}
 		found = obj.describe()
 		body, err = slice(obj.body, o)
@@ -282,24 +282,6 @@ func (m *Memory) Get(ctx context.Context, key string, o bucket.GetOptions) (io.R
 	return io.NopCloser(bytes.NewReader(body)), found, nil
 }
 
-// slice returns the bytes that o asks for.
-func slice(body []byte, o bucket.GetOptions) ([]byte, error) {
-	size := int64(len(body))
-	first, last := o.Offset, size
-	switch {
-	case o.Length < 0 || o.Offset < 0 && o.Length > 0:
-		return nil, fmt.Errorf("impossible range: offset %d, length %d", o.Offset, o.Length)
-	case o.Offset < 0:
-		first = max(0, size+o.Offset)
-	case o.Length > 0:
-		last = min(size, first+o.Length)
-	}
-	if first >= size && (o.Offset != 0 || o.Length != 0) {
-		return nil, &bucket.Error{Op: string(Get), Code: "InvalidRange", Status: 416, Message: "The requested range is not satisfiable"}
-	}
-	return body[first:last], nil
-}
-
 // Head implements [bucket.Store].
 func (m *Memory) Head(ctx context.Context, key string, o bucket.HeadOptions) (bucket.Object, error) {
 	var found bucket.Object
@@ -307,6 +289,9 @@ func (m *Memory) Head(ctx context.Context, key string, o bucket.HeadOptions) (bu
 		obj, ok := m.objects[key]
 		if !ok {
 			return bucket.ErrNotFound
+		}
+		if err := obj.unlock(Head, o.Customer); err != nil {
+			return err
 		}
 		found = obj.describe()
 		if o.Part == 0 {
@@ -339,7 +324,7 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if err := m.check(Put, key, o.Condition); err != nil {
 			return err
 		}
-		stored = m.store(key, data, o, nil).describe()
+		stored = m.store(key, data, o, nil, "").describe()
 		return nil
 	})
 	if err != nil {
@@ -366,9 +351,14 @@ func read(body io.ReadSeeker, size int64) ([]byte, error) {
 // SendNoChecksums implements [bucket.Lenient].
 func (m *Memory) SendNoChecksums() { m.lenient.Store(true) }
 
+// algorithms are the checksums that can be asked for by name, and none.
+var algorithms = []string{"", "CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"}
+
 // verify compares a body with the checksum that came with it.
 func (m *Memory) verify(body []byte, o bucket.PutOptions) error {
 	switch {
+	case !slices.Contains(algorithms, o.Checksum):
+		return &bucket.Error{Op: string(Put), Code: "InvalidRequest", Status: 400, Message: "The checksum algorithm is not known."}
 	case !o.HasCRC64 || m.lenient.Load():
 		return nil
 	case m.NoChecksum:
@@ -450,7 +440,7 @@ func (m *Memory) page(prefix, start string) []bucket.Object {
 			break
 		}
 		o := m.objects[key]
-		page = append(page, bucket.Object{Key: key, Size: o.Size, ETag: o.ETag, Modified: o.Modified})
+		page = append(page, bucket.Object{Key: key, Size: o.Size, ETag: o.ETag, Modified: o.Modified, Class: o.Class})
 	}
 	return page
 }

@@ -14,17 +14,23 @@ import (
 
 // Upload implements [bucket.Uploader].
 func (m *Memory) Upload(ctx context.Context, key string, o bucket.PutOptions) (bucket.Upload, error) {
+	u, err := m.begin(ctx, key, o, "", m.NoChecksum && !m.lenient.Load())
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// begin begins an upload of an object with tags, unless it is refused.
+func (m *Memory) begin(ctx context.Context, key string, o bucket.PutOptions, tags string, refused bool) (*upload, error) {
 	err := m.do(ctx, Begin, key, func() error {
-		if m.NoChecksum && !m.lenient.Load() {
+		if refused {
 			return bucket.ErrUnsupported
 		}
 		m.uploads++
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &upload{memory: m, key: key, options: o, parts: make(map[int][]byte)}, nil
+	return &upload{memory: m, key: key, options: o, tags: tags, parts: make(map[int][]byte)}, err
 }
 
 // An upload belongs to the lock of its Memory.
@@ -32,6 +38,7 @@ type upload struct {
 	memory  *Memory
 	key     string
 	options bucket.PutOptions
+	tags    string
 	parts   map[int][]byte // nil after the end
 }
 
@@ -80,7 +87,7 @@ func (u *upload) Complete(ctx context.Context) (bucket.Object, error) {
 		if err := m.check(Complete, u.key, u.options.Condition); err != nil {
 			return err
 		}
-		stored = m.store(u.key, body, u.options, sizes).describe()
+		stored = m.store(u.key, body, u.options, sizes, u.tags).describe()
 		u.end()
 		return nil
 	})
@@ -104,39 +111,6 @@ func (u *upload) end() {
 		u.parts = nil
 		u.memory.uploads--
 	}
-}
-
-// Copy implements [bucket.Copier]. There is no other bucket than this one.
-func (m *Memory) Copy(ctx context.Context, srcBucket, src, ifMatch, dst string, o bucket.PutOptions) (bucket.Object, error) {
-	var stored bucket.Object
-	err := m.do(ctx, Copy, dst, func() error {
-		from, ok := m.objects[src]
-		switch {
-		case srcBucket != "":
-			return bucket.ErrNoBucket
-		case !ok:
-			return bucket.ErrNotFound
-		case ifMatch != "" && from.ETag != ifMatch && !m.Heedless[Copy]:
-			return bucket.ErrChanged
-		}
-		if err := m.check(Copy, dst, o.Condition); err != nil {
-			return err
-		}
-		if !describes(o) {
-			o = from.put
-		}
-		stored = m.store(dst, from.body, o, nil).describe()
-		return nil
-	})
-	if err != nil {
-		return bucket.Object{}, err
-	}
-	return stored, nil
-}
-
-// describes reports whether o has any header to be stored with an object.
-func describes(o bucket.PutOptions) bool {
-	return o.ContentType+o.ContentEncoding+o.ContentLanguage+o.ContentDisposition+o.CacheControl != "" || o.Metadata != nil
 }
 
 // DeleteAll implements [bucket.BatchDeleter].

@@ -54,7 +54,7 @@ var memoryWrites = map[Op]func(ctx context.Context, m *Memory) error{
 	Delete: func(ctx context.Context, m *Memory) error { return m.Delete(ctx, "key", bucket.Condition{}) },
 	Batch:  func(ctx context.Context, m *Memory) error { return m.DeleteAll(ctx, []string{"key"})["key"] },
 	Copy: func(ctx context.Context, m *Memory) error {
-		_, err := m.Copy(ctx, "", "src", "", "key", bucket.PutOptions{})
+		_, err := m.Copy(ctx, bucket.Source{Bucket: "", Key: "src", IfMatch: ""}, "key", bucket.CopyOptions{})
 		return err
 	},
 	Complete: func(ctx context.Context, m *Memory) error {
@@ -144,7 +144,7 @@ func TestMemoryIsFlat(t *testing.T) {
 
 func TestMemoryOptions(t *testing.T) {
 	m := new(Memory)
-	put(t, m, "key", "body", bucket.PutOptions{ContentType: "text/plain", Metadata: map[string]string{"Key": "value"}})
+	put(t, m, "key", "body", bucket.PutOptions{Headers: bucket.Headers{ContentType: "text/plain", Metadata: map[string]string{"Key": "value"}}})
 	o, ok := m.Options("key")
 	if !ok || o.ContentType != "text/plain" || !maps.Equal(o.Metadata, map[string]string{"key": "value"}) {
 		t.Errorf("stored with %+v, %v", o, ok)

@@ -32,7 +32,7 @@ type Request struct {
 	Bucket string
 	Key    string
 	Query  string
-	Header http.Header // those of S3 and HTTP's conditions and range; no credentials
+	Header http.Header // those of S3 and HTTP's conditions and range; no credentials but customers' keys
 	Size   int64       // of the body in bytes; -1 if it was not announced
 	Status int         // of the server's answer; 0 if the server was not asked
 }

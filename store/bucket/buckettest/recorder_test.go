@@ -10,6 +10,8 @@ func TestKind(t *testing.T) {
 		{"GET", "/b/k", "", "GetObject"},
 		{"GET", "/b/k?versionId=1", "", "GetObject"},
 		{"GET", "/b/k?uploadId=1", "", "ListParts"},
+		{"GET", "/b/k?tagging", "", "GetObjectTagging"},
+		{"PUT", "/b/k?tagging=", "", "PutObjectTagging"},
 		{"HEAD", "/b/k/l", "", "HeadObject"},
 		{"PUT", "/b/k?x-id=PutObject", "", "PutObject"},
 		{"PUT", "/b/k", "b/src", "CopyObject"},

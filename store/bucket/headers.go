@@ -1,0 +1,120 @@
+package bucket
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// metaPrefix begins the names of the headers that hold user metadata.
+const metaPrefix = "X-Amz-Meta-"
+
+// with has write add headers to a request before it is signed. Much of what a request can say
+// goes this way instead of through the SDK's types: it is the same for all requests, the SDK
+// takes an Expires only as a time, and what it knows of a checksum makes it read the body anew.
+func with(write func(http.Header)) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Build.Add(middleware.BuildMiddlewareFunc("Headers",
+				func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
+					if r, ok := in.Request.(*smithyhttp.Request); ok {
+						write(r.Header)
+					}
+					return next.HandleBuild(ctx, in)
+				}), middleware.After)
+		})
+	}
+}
+
+// put sets a header that has a value.
+func put(h http.Header, name, value string) {
+	if value != "" {
+		h.Set(name, value)
+	}
+}
+
+// write puts the headers on a request. The SDK invents a content type where there is none.
+func (d Headers) write(h http.Header) {
+	h.Del("Content-Type")
+	put(h, "Content-Type", d.ContentType)
+	put(h, "Content-Encoding", d.ContentEncoding)
+	put(h, "Content-Language", d.ContentLanguage)
+	put(h, "Content-Disposition", d.ContentDisposition)
+	put(h, "Cache-Control", d.CacheControl)
+	put(h, "Expires", d.Expires)
+	put(h, "X-Amz-Website-Redirect-Location", d.WebsiteRedirect)
+	for name, value := range d.Metadata {
+		h.Set(metaPrefix+name, value)
+	}
+}
+
+// write puts the terms on a request that makes an object. The checksum is not among them: what
+// is said about it differs from request to request.
+func (t Terms) write(h http.Header) {
+	put(h, "X-Amz-Acl", t.ACL)
+	put(h, "X-Amz-Grant-Read", t.GrantRead)
+	put(h, "X-Amz-Grant-Read-Acp", t.GrantReadACP)
+	put(h, "X-Amz-Grant-Write-Acp", t.GrantWriteACP)
+	put(h, "X-Amz-Grant-Full-Control", t.GrantFullControl)
+	put(h, "X-Amz-Storage-Class", t.Class)
+	put(h, "X-Amz-Server-Side-Encryption", t.Encryption)
+	put(h, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", t.KMSKey)
+	t.Customer.write(h)
+}
+
+// read takes over what the headers of an answer say about an object. Its metadata is nil where
+// there is none.
+func (o *Object) read(answer middleware.Metadata) {
+	resp, ok := awsmiddleware.GetRawResponse(answer).(*smithyhttp.Response)
+	if !ok {
+		return
+	}
+	h := resp.Header
+	o.ContentType = h.Get("Content-Type")
+	o.ContentEncoding = h.Get("Content-Encoding")
+	o.ContentLanguage = h.Get("Content-Language")
+	o.ContentDisposition = h.Get("Content-Disposition")
+	o.CacheControl = h.Get("Cache-Control")
+	o.Expires = h.Get("Expires")
+	o.WebsiteRedirect = h.Get("X-Amz-Website-Redirect-Location")
+	o.Class = class(h.Get("X-Amz-Storage-Class"))
+	o.Encryption = h.Get("X-Amz-Server-Side-Encryption")
+	o.KMSKey = h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id")
+	for name, values := range h {
+		if meta, ok := strings.CutPrefix(name, metaPrefix); ok && len(values) > 0 {
+			if o.Metadata == nil {
+				o.Metadata = make(map[string]string)
+			}
+			o.Metadata[strings.ToLower(meta)] = values[0]
+		}
+	}
+}
+
+// class is a storage class as an Object has it.
+func class(name string) string {
+	if name == "STANDARD" {
+		return ""
+	}
+	return name
+}
+
+// hashed has the signature cover a body by its SHA-256, in hex, or by the words that stand for
+// no hash.
+func hashed(hash string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			id := (*v4.ComputePayloadSHA256)(nil).ID()
+			_, err := stack.Finalize.Swap(id, middleware.FinalizeMiddlewareFunc(id,
+				func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+					return next.HandleFinalize(v4.SetPayloadHash(ctx, hash), in)
+				}))
+			return err
+		})
+	}
+}
