@@ -72,6 +72,10 @@ type Options struct {
 	State  Space  // the last root, and what the server can do; nil: none
 	// Who writes: intents left by it are taken over at once.
 	Identity Identity
+	// Terms are those on which root and packs are kept.
+	Terms bucket.Terms
+	// Copies has Probe find out about copies as well.
+	Copies bool
 	// Rebuild starts from nothing, whatever the manifest says. The first commit replaces it.
 	Rebuild bool
 	Now     func() time.Time // nil: time.Now

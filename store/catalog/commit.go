@@ -78,7 +78,7 @@ func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 
 // publish stores the root object if the present one is still the base of next.
 func (c *Catalog) publish(ctx context.Context, next *snapshot) error {
-	o := bucket.PutOptions{Condition: bucket.Condition{IfNone: true}, Metadata: metadata(next.m)}
+	o := bucket.PutOptions{Condition: bucket.Condition{IfNone: true}, Headers: bucket.Headers{Metadata: metadata(next.m)}}
 	if c.cur != nil {
 		o.Condition = bucket.Condition{IfMatch: c.cur.etag}
 	}
@@ -320,6 +320,7 @@ func pause(ctx context.Context, try int) error {
 	}
 }
 
-func putBytes(ctx context.Context, s bucket.Store, key string, b []byte, o bucket.PutOptions) (bucket.Object, error) {
-	return s.Put(ctx, key, bytes.NewReader(b), int64(len(b)), o)
+func (c *Catalog) putBytes(ctx context.Context, key string, b []byte, o bucket.PutOptions) (bucket.Object, error) {
+	o.Terms = c.o.Terms
+	return c.store.Put(ctx, key, bytes.NewReader(b), int64(len(b)), o)
 }

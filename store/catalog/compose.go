@@ -242,5 +242,5 @@ func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) erro
 func (c *Catalog) put(ctx context.Context, key string, b []byte, o bucket.PutOptions) (bucket.Object, error) {
 	o.ContentType = "application/zstd"
 	o.CRC64, o.HasCRC64 = crc64nvme.Checksum(b), true
-	return putBytes(ctx, c.store, key, b, o)
+	return c.putBytes(ctx, key, b, o)
 }

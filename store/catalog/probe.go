@@ -15,6 +15,7 @@ import (
 type Powers struct {
 	PutConditions    bool // a put heeds If-Match and If-None-Match
 	DeleteConditions bool // a delete heeds If-Match
+	CopyConditions   bool // a copy heeds If-Match and If-None-Match of its destination, if that was asked
 	Checksums        bool // CRC-64/NVME is taken and verified
 }
 
@@ -54,15 +55,19 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err erro
 	if _, err = c.put(ctx, key, body, bucket.PutOptions{}); err == nil {
 		p.Checksums = true
 	} else if errors.Is(err, bucket.ErrUnsupported) {
-		_, err = putBytes(ctx, c.store, key, body, bucket.PutOptions{})
+		_, err = c.putBytes(ctx, key, body, bucket.PutOptions{})
 	}
 	if err != nil {
 		return p, err
 	}
 	// The conditions below do not hold. A server that heeds them refuses.
 	const noETag = "00000000000000000000000000000000"
-	_, exists := putBytes(ctx, c.store, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
-	_, differs := putBytes(ctx, c.store, key, body, bucket.PutOptions{Condition: bucket.Condition{IfMatch: noETag}})
+	_, exists := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
+	_, differs := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfMatch: noETag}})
+	copied := error(nil)
+	if c.o.Copies {
+		copied = c.copyOnto(ctx, key)
+	}
 	deleted := c.store.Delete(ctx, key, bucket.Condition{IfMatch: noETag})
 	if denied(deleted) {
 		deleted = nil // who may not delete may still upload
@@ -74,7 +79,21 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err erro
 	}
 	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
 	p.DeleteConditions = errors.Is(deleted, bucket.ErrChanged)
+	p.CopyConditions = errors.Is(copied, bucket.ErrChanged)
 	return p, nil
+}
+
+// copyOnto copies the object of a probe to itself, under the condition that there is none. A
+// store that cannot, or may not, copy heeds no conditions.
+func (c *Catalog) copyOnto(ctx context.Context, key string) error {
+	copier, ok := c.store.(bucket.Copier)
+	if !ok {
+		return nil
+	}
+	o := bucket.CopyOptions{MetadataDirective: "REPLACE"}
+	o.Terms, o.Headers.Metadata, o.IfNone = c.o.Terms, map[string]string{"probe": "copy"}, true
+	_, err := copier.Copy(ctx, bucket.Source{Key: key}, key, o)
+	return err
 }
 
 // denied reports whether the server does not allow what was asked.
@@ -83,11 +102,17 @@ func denied(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusForbidden
 }
 
-func (c *Catalog) powersRecord() []byte { return []byte("powers " + c.o.Place) }
+// powersRecord is the name of what is remembered: a probe that asked for more has one of its own.
+func (c *Catalog) powersRecord() []byte {
+	if c.o.Copies {
+		return []byte("powers with copies " + c.o.Place)
+	}
+	return []byte("powers " + c.o.Place)
+}
 
 func (p Powers) encode(now time.Time) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(now.UnixNano()))
-	for _, power := range []bool{p.PutConditions, p.DeleteConditions, p.Checksums} {
+	for _, power := range []bool{p.PutConditions, p.DeleteConditions, p.CopyConditions, p.Checksums} {
 		if power {
 			b = append(b, 1)
 		} else {
@@ -102,10 +127,10 @@ func (c *Catalog) recallPowers() (p Powers, ok bool) {
 		return p, false
 	}
 	b := c.o.State.Recall(c.powersRecord())
-	if len(b) != 11 {
+	if len(b) != 12 {
 		return p, false
 	}
 	age := c.o.Now().UnixNano() - int64(binary.LittleEndian.Uint64(b))
-	p = Powers{PutConditions: b[8] == 1, DeleteConditions: b[9] == 1, Checksums: b[10] == 1}
+	p = Powers{PutConditions: b[8] == 1, DeleteConditions: b[9] == 1, CopyConditions: b[10] == 1, Checksums: b[11] == 1}
 	return p, age >= 0 && age < int64(keepPowers)
 }

@@ -20,13 +20,14 @@ func TestProbe(t *testing.T) {
 		store *buckettest.Memory
 		want  Powers
 	}{
-		"all":                  {&buckettest.Memory{}, Powers{true, true, true}},
-		"no conditions":        {heedless(buckettest.Put, buckettest.Delete), Powers{false, false, true}},
-		"no delete conditions": {heedless(buckettest.Delete), Powers{true, false, true}},
-		"no checksums":         {&buckettest.Memory{NoChecksum: true}, Powers{true, true, false}},
+		"all":                  {&buckettest.Memory{}, Powers{true, true, true, true}},
+		"no conditions":        {heedless(buckettest.Put, buckettest.Delete), Powers{false, false, true, true}},
+		"no delete conditions": {heedless(buckettest.Delete), Powers{true, false, true, true}},
+		"no checksums":         {&buckettest.Memory{NoChecksum: true}, Powers{true, true, true, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWriter(c.store)
+			w.o.Copies = true
 			got, err := w.open(t).Probe(context.Background())
 			if err != nil || got != c.want {
 				t.Fatalf("%+v, %v, want %+v", got, err, c.want)
