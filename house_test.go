@@ -16,16 +16,24 @@ import (
 // Arrows point one way. A package may import those of the packages in its row, and no other of
 // ours; a package that stands in no row has no place in the house.
 var arrows = map[string][]string{
-	"manifest":                {},
-	"hashing":                 {"manifest"},
-	"store/bucket":            {"manifest"},
-	"store/bucket/buckettest": {"store/bucket"},
-	"store/cache":             {"manifest"},
-	"store/catalog":           {"manifest", "store/bucket"},
-	"transfer":                {"manifest", "hashing", "store/bucket", "store/cache", "store/catalog"},
-	"cmd/merkur":              {"manifest", "hashing", "store/bucket", "store/cache", "store/catalog", "transfer"},
-	"benchmarks/demo":         {"store/bucket", "store/bucket/buckettest"},
-	"benchmarks/memory":       {"store/bucket", "store/bucket/buckettest"},
+	"manifest":                     {},
+	"hashing":                      {"manifest"},
+	"store/bucket":                 {"manifest"},
+	"store/bucket/buckettest":      {"store/bucket"},
+	"store/bucket/buckettest/flat": {},
+	"store/cache":                  {"manifest"},
+	"store/catalog":                {"manifest", "store/bucket"},
+	"store/listing":                {"store/bucket"},
+	"transfer":                     {"manifest", "hashing", "store/bucket", "store/cache", "store/catalog", "store/listing", "transfer/compare", "transfer/filter", "transfer/headers", "transfer/pace"},
+	"transfer/compare":             {},
+	"transfer/filter":              {},
+	"transfer/headers":             {},
+	"transfer/pace":                {},
+	"cmd/merkur":                   {"manifest", "hashing", "store/bucket", "store/cache", "store/catalog", "transfer", "transfer/compare", "transfer/filter", "transfer/headers", "transfer/pace", "cmd/merkur/output", "cmd/merkur/settings"},
+	"cmd/merkur/output":            {"manifest", "hashing", "transfer"},
+	"cmd/merkur/settings":          {},
+	"benchmarks/demo":              {"store/bucket", "store/bucket/buckettest"},
+	"benchmarks/memory":            {"store/bucket", "store/bucket/buckettest"},
 }
 
 // The AWS SDK is known in one place.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +14,7 @@ import (
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/store/catalog"
+	"merkur/transfer/compare"
 )
 
 // A batch is what one intent covers and one commit makes true. The first is small, so that the
@@ -24,15 +25,24 @@ const (
 	batchBytes = 4 << 30
 )
 
-// carryOut compares the tree with base, plans the changes and carries out the actions, batch by
-// batch. Deletes are only collected. While a batch is transferred, the next is planned.
+// filesAtOnce is how many files are open at once, at most. How many of them move data is up to
+// the gate.
+const filesAtOnce = 64
+
+// A batch is what is announced, transferred and committed together.
+type batch struct {
+	actions []Action
+	late    bool // it comes after all that is not
+}
+
+// carryOut compares the two sides, plans the actions and carries them out, batch by batch. Deletes
+// are only collected. While a batch is transferred, the next is planned.
 func (r *run) carryOut(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []Action)
-	changes := manifest.DiffPages(r.catalog.Tree(ctx), r.fold(ctx))
+	batches := make(chan batch)
 	g.Go(func() error {
 		defer close(batches)
-		return r.planAll(ctx, changes, batches)
+		return r.planAll(ctx, batches)
 	})
 	g.Go(func() error {
 		next, more := <-batches
@@ -47,82 +57,127 @@ func (r *run) carryOut(ctx context.Context) error {
 	return g.Wait()
 }
 
-// planAll cuts the actions that the changes ask for into batches.
-func (r *run) planAll(ctx context.Context, changes iter.Seq2[manifest.Change, error], batches chan<- []Action) error {
-	var batch []Action
-	limit, bytes := firstFiles, int64(0)
-	flush := func() error {
+// planAll cuts the actions that are needed into batches.
+func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
+	c := &cutter{limit: firstFiles, most: r.o.Ahead, flush: func(b batch) error {
 		select {
-		case batches <- batch:
+		case batches <- b:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		batch, bytes, limit = nil, 0, min(4*limit, batchFiles)
-		return nil
-	}
-	for c, err := range changes {
+	}}
+	for p, err := range r.pairs(ctx) {
 		if err != nil {
 			return err
 		}
-		a, ok := r.policy.plan(c)
-		if !ok {
-			continue
-		}
-		if a.Verb == Delete {
-			if err := r.doomed.add(*a.Old); err != nil {
-				return err
-			}
-			if !r.o.DryRun {
-				continue
-			}
-		} else {
-			r.o.Meter.Files.Add(1)
-			r.o.Meter.Bytes.Add(a.File.Size)
-		}
-		batch, bytes = append(batch, a), bytes+a.File.Size
-		if len(batch) >= limit || bytes >= batchBytes {
-			if err := flush(); err != nil {
-				return err
-			}
+		if err := r.dispose(p, c); err != nil {
+			return err
 		}
 	}
 	r.o.Meter.Complete.Store(true)
-	if len(batch) > 0 {
-		return flush()
+	if err := c.end(); err != nil {
+		return err
 	}
-	return nil
+	if err := errors.Join(r.planOdd(ctx, c), c.end()); err != nil {
+		return err
+	}
+	c.late = true
+	err := r.late.each(func(leaf []Action) error {
+		for _, a := range leaf {
+			if err := c.add(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, c.end())
+}
+
+// dispose plans what to do about a pair, and when.
+func (r *run) dispose(p pair, c *cutter) error {
+	a, ok := r.policy.plan(p)
+	if !ok || !r.permitted(a) {
+		return nil
+	}
+	if r.o.Explain {
+		r.report(Event{Why: a.why(r.name(r.o.From, a.Key), r.name(r.o.To, a.Key))})
+	}
+	switch {
+	case a.Verb == Delete:
+		if err := r.doomed.add(a); err != nil || !r.o.DryRun {
+			return err
+		}
+		return c.add(a)
+	case r.way == compare.Down && !plain(a.Key):
+		return r.putOff(a)
+	case r.way == compare.Down:
+		if skip, err := r.clashes(a); skip || err != nil {
+			return err
+		}
+	}
+	r.o.Meter.plan(a)
+	if r.o.Order == PagesLast && r.page(a.Key) {
+		return r.late.add(a)
+	}
+	return c.add(a)
+}
+
+// name is what a key is called on a side, for people.
+func (r *run) name(s Side, key string) string {
+	if s.local() {
+		return s.Dir + "/" + key
+	}
+	return s.String() + key
+}
+
+// A cutter cuts actions into batches.
+type cutter struct {
+	limit, most int // actions in the next batch, and in any
+	late        bool
+	open        []Action
+	bytes       int64
+	flush       func(batch) error
+}
+
+func (c *cutter) add(a Action) error {
+	c.open, c.bytes = append(c.open, a), c.bytes+a.Size()
+	if len(c.open) < min(c.limit, c.most) && c.bytes < batchBytes {
+		return nil
+	}
+	c.limit = min(4*c.limit, c.most)
+	return c.end()
+}
+
+// end closes the batch that is open.
+func (c *cutter) end() error {
+	if len(c.open) == 0 {
+		return nil
+	}
+	b := batch{c.open, c.late}
+	c.open, c.bytes = nil, 0
+	return c.flush(b)
 }
 
 // carryOutBatch makes the keys of a batch known, transfers them and commits the outcome. If
 // the next batch is there by then, the commit makes that one's keys known too.
-func (r *run) carryOutBatch(ctx context.Context, batch []Action, batches <-chan []Action) (next []Action, more bool, err error) {
+func (r *run) carryOutBatch(ctx context.Context, b batch, batches <-chan batch) (next batch, more bool, err error) {
 	if r.o.DryRun {
-		if err := r.preview(ctx, batch); err != nil {
-			return nil, false, err
+		if err := r.preview(ctx, b.actions); err != nil {
+			return batch{}, false, err
 		}
 		next, more = <-batches
 		return next, more, nil
 	}
-	if err := r.ready(ctx); err != nil {
-		return nil, false, err
-	}
-	if want := hull(r.doubt, rangeOf(batch)); !within(want, r.intent) {
-		if _, err := r.commit(ctx, catalog.Edit{Range: want}); err != nil {
-			return nil, false, err
-		}
-	}
-	if batch, err = r.avoid(ctx, batch); err != nil {
-		return nil, false, err
-	}
-	changes, err := r.transfer(ctx, batch)
+	changes, err := r.announceAndTransfer(ctx, b)
 	if err != nil {
-		return nil, false, err
+		return batch{}, false, err
 	}
 	edit := catalog.Edit{Changes: changes, Range: r.doubt}
 	waiting := false
 	select {
 	case next, more = <-batches:
-		edit.Range = hull(r.doubt, rangeOf(next))
+		edit.Range = hull(r.doubt, rangeOf(next.actions))
 	default:
 		waiting = true
 	}
@@ -130,10 +185,10 @@ func (r *run) carryOutBatch(ctx context.Context, batch []Action, batches <-chan 
 	safe, cancel := graceful(ctx)
 	defer cancel()
 	if _, err := r.commit(safe, edit); err != nil {
-		return nil, false, err
+		return batch{}, false, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, false, err
+		return batch{}, false, err
 	}
 	if waiting {
 		next, more = <-batches
@@ -141,9 +196,36 @@ func (r *run) carryOutBatch(ctx context.Context, batch []Action, batches <-chan 
 	return next, more, nil
 }
 
-// commit publishes an edit, tells of keys at which another run stood in the way, and returns
-// those of them where the other's entry stands.
+// announceAndTransfer makes the keys of a batch known and transfers them. A late batch is held
+// back if something before it has failed.
+func (r *run) announceAndTransfer(ctx context.Context, b batch) ([]manifest.Change, error) {
+	if r.held = r.held || b.late && r.sent.failed.Load() > 0; r.held {
+		for _, a := range b.actions {
+			r.fail(a, errHeld)
+		}
+		return nil, nil
+	}
+	if err := r.ready(ctx); err != nil {
+		return nil, err
+	}
+	if want := hull(r.doubt, rangeOf(b.actions)); !within(want, r.intent) {
+		if _, err := r.commit(ctx, catalog.Edit{Range: want}); err != nil {
+			return nil, err
+		}
+	}
+	actions, err := r.avoid(ctx, b.actions)
+	if err != nil {
+		return nil, err
+	}
+	return r.transfer(ctx, actions)
+}
+
+// commit publishes an edit, if there is a manifest to be kept true. It tells of keys at which
+// another run stood in the way, and returns those of them where the other's entry stands.
 func (r *run) commit(ctx context.Context, e catalog.Edit) (kept map[string]bool, err error) {
+	if r.catalog == nil {
+		return nil, nil
+	}
 	conflicts, err := r.catalog.Commit(ctx, e)
 	if err != nil {
 		return nil, err
@@ -159,7 +241,7 @@ func (r *run) commit(ctx context.Context, e catalog.Edit) (kept map[string]bool,
 			r.note("%s was changed by another run at the same time; the object of this run stands", c.Key)
 			continue
 		}
-		a := Action{Verb: Put, Key: c.Key}
+		a := Action{Verb: transfers[r.way], Key: c.Key}
 		if deleting[c.Key] {
 			a.Verb = Delete
 		}
@@ -174,6 +256,9 @@ func (r *run) commit(ctx context.Context, e catalog.Edit) (kept map[string]bool,
 // avoid takes out of a batch, which has been announced, what another run is deleting at this
 // moment.
 func (r *run) avoid(ctx context.Context, batch []Action) ([]Action, error) {
+	if r.catalog == nil {
+		return batch, nil
+	}
 	keys := make([]string, len(batch))
 	for i := range batch {
 		keys[i] = batch[i].Key
@@ -198,7 +283,7 @@ func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change
 	defer end(nil)
 	made := make([]*manifest.Change, len(batch))
 	var g errgroup.Group
-	g.SetLimit(r.o.Concurrency)
+	g.SetLimit(min(filesAtOnce, r.gate.Most()))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -248,14 +333,17 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catal
 // carry carries out one action that stores something. It returns what is different in the
 // bucket afterwards, or nil. It calls end where there is no point in going on.
 func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) *manifest.Change {
-	e, err := r.send(ctx, a)
-	r.o.Meter.DoneFiles.Add(1)
-	if a.File.Size < wholeLimit { // larger ones are counted as they go
-		r.o.Meter.DoneBytes.Add(a.File.Size)
-	}
+	a.moved = new(atomic.Int64)
+	e, err := r.do(ctx, a)
+	r.o.Meter.end(a)
 	switch {
 	case err == nil:
 		return &manifest.Change{Key: a.Key, Old: a.Old, New: &e}
+	case errors.Is(err, errLeftOut):
+		return nil
+	case errors.Is(err, bucket.ErrArchived) && r.o.Archive != ArchiveForce:
+		r.archived(a, "GLACIER") // a manifest does not tell the class
+		return nil
 	case ctx.Err() == nil && unreachable(err):
 		r.doubtful(a.Key)
 		end(fmt.Errorf("the server cannot be reached any more: %w", err))
@@ -283,23 +371,61 @@ func (r *run) doubtful(key string) {
 	<-r.events
 }
 
-// preview tells what would be done about a batch, in key order.
-func (r *run) preview(ctx context.Context, batch []Action) error {
-	for _, a := range batch {
-		if a.Verb == Prove {
-			_, equal, err := r.prove(ctx, a)
-			if err != nil && ctx.Err() == nil {
-				r.fail(a, err)
-				continue
-			}
-			if equal {
-				r.sent.proved.Add(1)
-				continue
-			}
-			a.Verb = Put
+// do carries out an action, and returns what the destination has after it.
+func (r *run) do(ctx context.Context, a Action) (manifest.Entry, error) {
+	if a.Verb == Prove {
+		e, equal, err := r.prove(ctx, a)
+		if err != nil {
+			return e, err
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if equal {
+			r.sent.proved.Add(1)
+			return e, nil
+		}
+		if a.Verb = transfers[r.way]; !r.permitted(a) {
+			return e, errLeftOut
+		}
+	}
+	switch a.Verb {
+	case Get:
+		return a.From.Entry, r.fetch(ctx, a)
+	case Copy:
+		return r.copy(ctx, a)
+	case Describe:
+		return r.describe(ctx, a)
+	}
+	return r.send(ctx, a)
+}
+
+// preview tells what would be done about a batch, in key order.
+func (r *run) preview(ctx context.Context, actions []Action) error {
+	equal := make([]bool, len(actions))
+	errs := make([]error, len(actions))
+	var g errgroup.Group
+	g.SetLimit(min(filesAtOnce, r.gate.Most()))
+	for i, a := range actions {
+		if a.Verb == Prove && ctx.Err() == nil {
+			g.Go(func() error {
+				_, equal[i], errs[i] = r.prove(ctx, a)
+				return nil
+			})
+		}
+	}
+	g.Wait()
+	for i, a := range actions {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errs[i] != nil:
+			r.fail(a, errs[i])
+			continue
+		case equal[i]:
+			r.sent.proved.Add(1)
+			continue
+		case a.Verb == Prove:
+			if a.Verb = transfers[r.way]; !r.permitted(a) {
+				continue
+			}
 		}
 		r.report(Event{Done: &a})
 	}
@@ -336,8 +462,14 @@ func within(a, b *manifest.Range) bool {
 // errForeign says that an object is not the one the manifest knows.
 var errForeign = errors.New("somebody else has changed the object since it was last seen; it is left as it is")
 
+// errLeftOut says that something is left out, which has been told.
+var errLeftOut = errors.New("left out")
+
+// errHeld says that something that should have been there first is not.
+var errHeld = errors.New("held back, since something else could not be transferred")
+
 // errNoETag says that there is nothing to recognise an object by.
 var errNoETag = errors.New("the server gives it no ETag, so that it cannot be replaced or deleted safely; it is left as it is")
 
 // errUnsettled says that a file did not hold still.
-func errUnsettled(path string) error { return fmt.Errorf("%s changed while it was read", path) }
+var errUnsettled = errors.New("changed while it was read")

@@ -13,13 +13,16 @@ const memoryLimit = 128 << 20
 // A budget lends buffers to transfers, so many bytes at a time and no more.
 type budget struct {
 	left  *semaphore.Weighted
-	parts *sync.Pool // of buffers of leastPart bytes
+	parts *sync.Pool // of buffers of size bytes
+	size  int64
 }
 
-func newBudget() budget {
+func newBudget(p Parts) budget {
+	size := min(p.of(0), mostBuffer)
 	return budget{
 		left:  semaphore.NewWeighted(memoryLimit),
-		parts: &sync.Pool{New: func() any { b := make([]byte, leastPart); return &b }},
+		size:  size,
+		parts: &sync.Pool{New: func() any { b := make([]byte, size); return &b }},
 	}
 }
 
@@ -31,7 +34,7 @@ func (b budget) take(ctx context.Context, n int64) (buf []byte, release func(), 
 		return nil, nil, err
 	}
 	// Small ones are left to the garbage collector; the pool would pin megabytes for them.
-	if n < leastPart/8 || n > leastPart {
+	if n < b.size/8 || n > b.size {
 		return make([]byte, n), func() { b.left.Release(weight) }, nil
 	}
 	pooled := b.parts.Get().(*[]byte)

@@ -11,8 +11,17 @@ import (
 type Event struct {
 	Done    *Action          // carried out; in a dry run: would be
 	Failed  *Failure         // not carried out
-	Problem *hashing.Problem // a path that was left out
+	Problem *hashing.Problem // a local path that was left out
+	Warning *Warning         // something was left out, or done only in part
 	Note    string           // something for the person to know that changes nothing
+	Why     string           // why something is to be done: told only if Options.Explain is set
+}
+
+// A Warning says that something was left out, or done only in part.
+type Warning struct {
+	Key   string // empty if it is not about one key
+	Text  string // in the words of aws where it has any, without "warning: " before it
+	Minor bool   // does not count for the exit code
 }
 
 // A Failure is an action that failed.
@@ -29,6 +38,19 @@ type Meter struct {
 	Complete             atomic.Bool  // no more will be added to Files and Bytes
 }
 
+// plan counts an action that is to be done.
+func (m *Meter) plan(a Action) {
+	m.Files.Add(1)
+	m.Bytes.Add(a.Size())
+}
+
+// end counts an action that is done, or not to be done after all. What has not moved of it never
+// will.
+func (m *Meter) end(a Action) {
+	m.DoneFiles.Add(1)
+	m.DoneBytes.Add(a.Size() - a.moved.Load())
+}
+
 func (m *Meter) reset() {
 	for _, n := range []*atomic.Int64{&m.Scanned, &m.Files, &m.Bytes, &m.DoneFiles, &m.DoneBytes} {
 		n.Store(0)
@@ -38,13 +60,16 @@ func (m *Meter) reset() {
 
 // A Summary tells what a run did.
 type Summary struct {
-	Scan       hashing.Stats
-	Uploaded   int64 // objects
-	Sent       int64 // bytes in them
-	Proved     int64 // objects found to be equal without sending anything
-	Deleted    int64 // objects
-	Failed     int64 // actions
-	Problems   int64 // paths left out
-	Unexpected int64 // objects that somebody else had changed
-	Root       manifest.Root
+	Scan        hashing.Stats // of the local side, or of none
+	Listed      int64         // objects seen in listings
+	Transferred int64         // uploads, downloads and copies
+	Bytes       int64         // in them
+	Proved      int64         // files or objects found to be equal without a transfer
+	Described   int64         // objects that got other headers without being sent
+	Deleted     int64         // files or objects
+	Failed      int64         // actions
+	Problems    int64         // local paths left out
+	Warnings    int64         // other warnings that count for the exit code
+	Unexpected  int64         // objects that somebody else had changed
+	Root        manifest.Root // of the manifest of the side that is in a bucket, of the destination if both are
 }

@@ -3,28 +3,123 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
+	"net/http"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"merkur/hashing"
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/store/catalog"
+	"merkur/transfer/compare"
 )
 
-// open reads the root, settles what runs that did not finish have left, and takes over a
-// prefix that has no manifest yet. After it the manifest is true.
+// open makes ready what the run looks at. A manifest at the destination is read, and what runs that
+// did not finish have left is settled; in content mode a prefix that has no manifest yet is
+// taken over. After it the manifest of the destination is true.
 func (r *run) open(ctx context.Context) error {
-	if err := r.openScan(); err != nil {
+	r.reset()
+	if err := r.openLocal(); err != nil {
 		return err
 	}
-	o := catalog.Options{
-		Prefix: r.o.Prefix, Place: r.o.Place, Pages: r.o.Pages, State: r.o.State,
-		Identity: r.o.Identity, Rebuild: r.o.Rebuild,
+	if err := r.openSource(ctx); err != nil {
+		return err
 	}
-	if r.o.DryRun {
-		draft, err := catalog.NewDraft(r.o.Store)
+	if r.o.To.local() {
+		return nil
+	}
+	if err := r.openCatalog(ctx); err != nil || r.catalog == nil {
+		return err
+	}
+	for _, i := range r.catalog.Foreign() {
+		r.note("another run is writing here, or died without a trace; what it may be writing is not deleted before %s",
+			time.Unix(0, i.Until).Format(time.TimeOnly))
+	}
+	var err error
+	if r.catalog.Exists() {
+		err = r.settle(ctx)
+	} else {
+		err = r.takeOver(ctx, &manifest.Range{}, nil, nil)
+	}
+	r.atFirst = r.catalog.Root().Top.Files
+	return err
+}
+
+// reset forgets what an earlier attempt of this run found.
+func (r *run) reset() {
+	r.catalog, r.source, r.scan = nil, nil, nil
+	r.intent, r.doubt, r.powers = nil, nil, nil
+	r.policy.unknown = unknown{}
+	r.cases = cases{}
+	r.seen.from, r.seen.to = 0, 0
+	r.sum.Problems = 0
+	for _, n := range []*atomic.Int64{&r.sent.failed, &r.sent.unexpected, &r.sent.warned, &r.listedObjects} {
+		n.Store(0)
+	}
+	r.o.Meter.reset()
+	for _, s := range []*spool{&r.doomed, &r.late, &r.odd} {
+		s.close()
+	}
+}
+
+// openLocal prepares the scan of the local side, if there is one, and the place where downloads
+// go.
+func (r *run) openLocal() error {
+	if r.way == compare.Across {
+		return nil
+	}
+	o := r.o.Scan
+	o.Select, o.Descend = r.o.Filters.Select, r.o.Filters.Descend
+	o.MaxKey = manifest.MaxKey - len(r.o.From.Prefix+r.o.To.Prefix)
+	o.Stat = r.o.Compare != compare.Content
+	s, err := hashing.New(r.dir(), o)
+	if err != nil {
+		return err
+	}
+	r.scan = s
+	if r.tree == nil && r.way == compare.Down {
+		r.tree, err = openTree(r.o.To.Dir)
+	}
+	return err
+}
+
+// openSource reads the manifest of a source that is in a bucket. Nothing is ever written there.
+// Where there is none, or none that may be read, the source is listed.
+func (r *run) openSource(ctx context.Context) error {
+	if r.o.From.local() || r.o.Compare != compare.Content {
+		return nil
+	}
+	o := catalog.Options{Prefix: r.o.From.Prefix, Place: r.o.From.Place, Pages: r.o.Pages, State: r.o.State}
+	c, err := catalog.Open(ctx, r.o.From.Store, o)
+	if denied(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !c.Exists() {
+		return nil
+	}
+	if len(c.Foreign()) > 0 {
+		r.note("a run is writing to %s, or did not finish; what it did is not looked at", r.o.From)
+	}
+	r.source = c
+	return nil
+}
+
+// openCatalog reads the manifest of the destination. Strategies that list keep a manifest true,
+// and make none.
+func (r *run) openCatalog(ctx context.Context) error {
+	o := catalog.Options{
+		Prefix: r.o.To.Prefix, Place: r.o.To.Place, Pages: r.o.Pages, State: r.o.State,
+		Identity: r.o.Identity, Rebuild: r.o.Rebuild, Terms: r.ownTerms(),
+		Copies: r.way == compare.Across || r.o.Rules != nil,
+	}
+	lists := r.o.Compare != compare.Content
+	if r.o.DryRun && !lists {
+		draft, err := catalog.NewDraft(r.o.To.Store)
 		if err != nil {
 			return err
 		}
@@ -32,36 +127,43 @@ func (r *run) open(ctx context.Context) error {
 		r.store, r.draft, o.State = draft, draft, nil
 	}
 	c, err := catalog.Open(ctx, r.store, o)
+	if lists && denied(err) {
+		return r.surelyNone(ctx, err)
+	}
 	if err != nil {
 		return err
 	}
-	r.catalog, r.intent, r.doubt, r.powers = c, nil, nil, nil
-	for _, i := range c.Foreign() {
-		r.note("another run is writing here, or died without a trace; what it may be writing is not deleted before %s",
-			time.Unix(0, i.Until).Format(time.TimeOnly))
+	if !lists || c.Exists() && !r.o.DryRun {
+		r.catalog = c
 	}
-	if c.Exists() {
-		return r.settle(ctx)
-	}
-	return r.takeOver(ctx, &manifest.Range{}, nil, nil)
+	return nil
 }
 
-func (r *run) openScan() error {
-	o := r.o.Scan
-	o.Select, o.Descend = r.o.Filters.Select, r.o.Filters.Descend
-	o.MaxKey = manifest.MaxKey - len(r.o.Prefix)
-	s, err := hashing.New(r.o.Dir, o)
-	if err != nil {
-		return err
+// surelyNone returns err unless a listing shows that there is no manifest, which somebody who
+// may list but not read cannot know otherwise.
+func (r *run) surelyNone(ctx context.Context, err error) error {
+	prefix := r.o.To.Prefix + manifest.Reserved
+	for _, lerr := range r.store.List(ctx, prefix, "") {
+		return errors.Join(err, lerr)
 	}
-	r.scan, r.policy.unknown, r.local = s, unknown{}, manifest.Root{}
-	r.sum.Problems = 0
-	r.sent.failed.Store(0)
-	r.sent.unexpected.Store(0)
-	r.o.Meter.reset()
-	r.doomed.close()
-	r.doomed = spool{}
 	return nil
+}
+
+// ownTerms are the terms on which the manifest is kept: encrypted as the objects are, and owned
+// by whom they are given to. Whom else they are shown to, and in which class they are, is not
+// its business, and a key of the customer's would keep everybody else from reading it.
+func (r *run) ownTerms() bucket.Terms {
+	t := bucket.Terms{Encryption: r.o.Terms.Encryption, KMSKey: r.o.Terms.KMSKey}
+	if strings.HasPrefix(r.o.Terms.ACL, "bucket-owner-") {
+		t.ACL = r.o.Terms.ACL
+	}
+	return t
+}
+
+// denied reports whether the server does not allow what was asked.
+func denied(err error) bool {
+	var e *bucket.Error
+	return errors.As(err, &e) && e.Status == http.StatusForbidden
 }
 
 // settle finishes what runs left that did not come to their end.
@@ -123,11 +225,11 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 
 // ready finds out, once and before the first write, what the server can do.
 func (r *run) ready(ctx context.Context) error {
-	if r.powers != nil {
+	if r.powers != nil || r.catalog == nil {
 		return nil
 	}
 	if r.o.DryRun {
-		r.powers = &catalog.Powers{PutConditions: true, DeleteConditions: true, Checksums: true}
+		r.powers = &catalog.Powers{PutConditions: true, DeleteConditions: true, CopyConditions: true, Checksums: true}
 		return nil
 	}
 	p, err := r.catalog.Probe(ctx)
@@ -153,9 +255,9 @@ func (r *run) ready(ctx context.Context) error {
 func (r *run) survey(ctx context.Context, keys manifest.Range) error {
 	var batch []manifest.Change
 	adopted := 0
-	for c, err := range surveyed(ctx, r.store, r.o.Prefix, r.catalog.Tree(ctx), keys) {
+	for c, err := range r.surveyed(ctx, keys) {
 		if err != nil {
-			return fmt.Errorf("list %s: %w", r.o.Prefix, err)
+			return err
 		}
 		if c.New != nil {
 			adopted++
@@ -190,60 +292,4 @@ func (r *run) commitSurvey(ctx context.Context, found []manifest.Change, rest *m
 	found = slices.DeleteFunc(found, func(c manifest.Change) bool { return deleting[c.Key] })
 	_, err = r.commit(ctx, catalog.Edit{Changes: found, Range: hull(r.doubt, rest)})
 	return err
-}
-
-// deleteObject removes the object that e tells of, and no other. An error that is
-// [bucket.ErrUncertain] leaves open whether it is gone.
-func (r *run) deleteObject(ctx context.Context, e *manifest.Entry) error {
-	if e.Evidence.ETag == "" {
-		return errNoETag
-	}
-	key := r.o.Prefix + e.Key
-	var doubt error
-	for range maxLooks {
-		err := r.deleteOnce(ctx, key, e.Evidence.ETag)
-		if !errors.Is(err, bucket.ErrUncertain) {
-			if err == nil || errors.Is(err, errForeign) {
-				return err
-			}
-			return both(doubt, err)
-		}
-		doubt = err
-	}
-	return doubt
-}
-
-// deleteOnce deletes the object under a key if it has the ETag. A missing one is success.
-func (r *run) deleteOnce(ctx context.Context, key, etag string) error {
-	cond := bucket.Condition{IfMatch: etag}
-	if !r.powers.DeleteConditions {
-		err := r.check(ctx, key, cond)
-		if errors.Is(err, bucket.ErrChanged) {
-			return r.changed(ctx, key, etag)
-		}
-		if err != nil {
-			return err
-		}
-		cond = bucket.Condition{}
-	}
-	err := r.store.Delete(ctx, key, cond)
-	if errors.Is(err, bucket.ErrChanged) {
-		return r.changed(ctx, key, etag)
-	}
-	return err
-}
-
-// changed says what became of an object that was not as it should be: nothing is left to do if
-// it is gone.
-func (r *run) changed(ctx context.Context, key, etag string) error {
-	obj, err := r.store.Head(ctx, key, bucket.HeadOptions{})
-	switch {
-	case errors.Is(err, bucket.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case obj.ETag == etag:
-		return bucket.ErrUncertain // it is as it should be after all
-	}
-	return errForeign
 }

@@ -3,31 +3,48 @@ package transfer
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"time"
 
+	"merkur/hashing"
 	"merkur/manifest"
 	"merkur/store/bucket"
+	"merkur/transfer/compare"
 )
 
-// A Verb is what is done to an object.
+// A Verb is what is done to a file or an object.
 type Verb int
 
-// The verbs.
+// The verbs. Prove is part of a plan and never told in an event.
 const (
-	Put    Verb = iota // store the file's content
-	Prove              // find out whether the object has the file's content; else Put
-	Delete             // remove the object
+	Put      Verb = iota // upload the file
+	Prove                // find out whether the destination has the source's content; else transfer it
+	Delete               // remove what is at the destination
+	Get                  // download the object
+	Copy                 // copy the object from bucket to bucket
+	Describe             // give the object at the destination other headers; its content stays
 )
 
-// An Action is one thing to do to one object.
+// An Action is one thing to do to one file or object.
 type Action struct {
 	Verb Verb
 	Key  string
-	File manifest.Entry  // of Put and Prove: what the scan says of the file
-	Old  *manifest.Entry // what the manifest says of the object; nil: nothing
+	From Found           // what the source has; nothing for a Delete
+	Old  *manifest.Entry // what the destination has; nil: nothing
+
+	moved *atomic.Int64 // bytes of it that the meter has seen; nil: nobody counts
 }
 
-// condition is the state of the key under which the action may be done: just the one that the
-// manifest knows.
+// Size is how many bytes the action moves, if it moves any.
+func (a Action) Size() int64 {
+	if a.Verb == Delete || a.Verb == Describe {
+		return 0
+	}
+	return a.From.Size
+}
+
+// condition is the state of the key under which the action may be done: just the one that is
+// known.
 func (a Action) condition() bucket.Condition {
 	if a.Old == nil {
 		return bucket.Condition{IfNone: true}
@@ -35,26 +52,73 @@ func (a Action) condition() bucket.Condition {
 	return bucket.Condition{IfMatch: a.Old.Evidence.ETag}
 }
 
-// A policy says which changes of a tree are made to the bucket.
+// transfers are the verbs by direction.
+var transfers = map[compare.Direction]Verb{compare.Up: Put, compare.Down: Get, compare.Across: Copy}
+
+// A policy says what is done about a pair.
 type policy struct {
+	way     compare.Direction
+	same    compare.Strategy
 	delete  bool
 	selects func(key string) bool
 	unknown unknown
+	headers func(key string) uint64 // tag of the headers that an object should have; nil: any will do
 }
 
-// plan decides what to do about a change. It returns false if nothing is to be done.
-func (p policy) plan(c manifest.Change) (Action, bool) {
-	switch {
-	case c.New == nil:
-		a := Action{Verb: Delete, Key: c.Key, Old: c.Old}
-		return a, p.delete && p.selects(c.Key) && !p.unknown.covers(c.Key)
-	case c.Old != nil && c.Old.Unproven && c.Old.Size == c.New.Size:
-		return Action{Verb: Prove, Key: c.Key, File: *c.New, Old: c.Old}, true
+// plan decides what to do about a pair. It returns false if nothing is to be done.
+func (p policy) plan(at pair) (Action, bool) {
+	a := Action{Verb: transfers[p.way], Key: at.key}
+	if at.to != nil {
+		a.Old = &at.to.Entry
 	}
-	return Action{Verb: Put, Key: c.Key, File: *c.New, Old: c.Old}, true
+	switch {
+	case !p.selects(at.key) || hashing.IsDraft(at.key):
+		return a, false
+	case at.from == nil:
+		a.Verb = Delete
+		return a, p.delete && !p.unknown.covers(at.key)
+	case at.to == nil:
+		a.From = *at.from
+		return a, true
+	}
+	a.From = *at.from
+	switch p.same(p.way, at.from.facts(), at.to.facts()) {
+	case compare.Differs:
+		return a, true
+	case compare.Unclear:
+		a.Verb = Prove
+		return a, true
+	}
+	a.Verb = Describe
+	return a, p.headers != nil && p.headers(at.key) != at.to.Headers
 }
 
-// unknown collects the paths that the scan could not read. What the bucket holds for them is
+// why says in the words of aws why an action is to be done.
+func (a Action) why(from, to string) string {
+	switch {
+	case a.Verb == Delete:
+		return fmt.Sprintf("syncing: (None) -> %s (remove), file does not exist at source (%s) and delete mode enabled", to, from)
+	case a.Old == nil:
+		return fmt.Sprintf("syncing: %s -> %s, file does not exist at destination", from, to)
+	case a.Verb == Describe:
+		return fmt.Sprintf("syncing: %s -> %s, headers changed", from, to)
+	case a.Verb == Prove:
+		return fmt.Sprintf("syncing: %s -> %s, unless the content is found to be equal", from, to)
+	}
+	return fmt.Sprintf("syncing: %s -> %s, size: %d -> %d, modified time: %s -> %s", from, to,
+		a.From.Size, a.Old.Size, shown(a.From.MTime, a.From.Evidence.Modified), shown(a.Old.MTime, a.Old.Evidence.Modified))
+}
+
+// shown is the time of a file in nanoseconds, or else that of an object in seconds.
+func shown(file, object int64) string {
+	t := time.Unix(object, 0)
+	if file != 0 {
+		t = time.Unix(0, file)
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.999999-07:00")
+}
+
+// unknown collects the paths that the scan could not read. What the other side holds for them is
 // never deleted: that they were not seen does not mean that they are gone.
 type unknown map[string]bool
 
@@ -72,48 +136,4 @@ func (u unknown) covers(key string) bool {
 		}
 	}
 	return u[key] || u[""]
-}
-
-// A Limit bounds how many objects a run may delete.
-type Limit struct {
-	Count   uint64 // objects, if Percent is 0
-	Percent uint64 // of the objects that the manifest names
-	Given   bool   // said by the user; else the limit below holds
-}
-
-// Without a limit of the user's, a run may delete half of the objects, and always as many as
-// fewObjects.
-const (
-	usualPercent = 50
-	fewObjects   = 100
-)
-
-// ErrTooManyDeletes and ErrEmptySource stop a run before it deletes anything.
-var (
-	ErrTooManyDeletes = fmt.Errorf("too many deletes")
-	ErrEmptySource    = fmt.Errorf("the source is empty")
-)
-
-// guard decides whether deletes may go ahead, of which there are n where the manifest named
-// total objects, and whether the source is empty.
-func guard(n, total uint64, empty bool, limit Limit, allowEmpty bool) error {
-	if n == 0 {
-		return nil
-	}
-	if empty && !allowEmpty {
-		return fmt.Errorf("%w: %d of %d objects would be deleted", ErrEmptySource, n, total)
-	}
-	most := limit.Count
-	switch {
-	case !limit.Given && empty:
-		most = n // allowed by name
-	case !limit.Given:
-		most = max(fewObjects, total*usualPercent/100)
-	case limit.Percent > 0:
-		most = total * limit.Percent / 100
-	}
-	if n > most {
-		return fmt.Errorf("%w: %d of %d objects would be deleted, at most %d may be", ErrTooManyDeletes, n, total, most)
-	}
-	return nil
 }

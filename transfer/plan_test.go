@@ -2,10 +2,11 @@ package transfer
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
+	"merkur/hashing"
 	"merkur/manifest"
+	"merkur/transfer/compare"
 )
 
 func TestPlan(t *testing.T) {
@@ -22,17 +23,17 @@ func TestPlan(t *testing.T) {
 		nothing  bool
 		ifMatch  string
 	}{
-		"new file":                 {policy{selects: all}, nil, file, Put, false, ""},
-		"changed file":             {policy{selects: all}, object, file, Put, false, "e"},
-		"object of unknown origin": {policy{selects: all}, found, file, Prove, false, "e"},
-		"the same, other size":     {policy{selects: all}, larger, file, Put, false, "e"},
-		"no file":                  {policy{selects: all}, object, nil, Delete, true, ""},
-		"no file, delete":          {policy{selects: all, delete: true}, object, nil, Delete, false, "e"},
-		"no file, not selected":    {policy{selects: none, delete: true}, object, nil, Delete, true, ""},
-		"not readable, delete":     {policy{selects: all, delete: true, unknown: unknown{"k": true}}, object, nil, Delete, true, ""},
+		"new file":                 {policy{same: compare.Content.Strategy(), selects: all}, nil, file, Put, false, ""},
+		"changed file":             {policy{same: compare.Content.Strategy(), selects: all}, object, file, Put, false, "e"},
+		"object of unknown origin": {policy{same: compare.Content.Strategy(), selects: all}, found, file, Prove, false, "e"},
+		"the same, other size":     {policy{same: compare.Content.Strategy(), selects: all}, larger, file, Put, false, "e"},
+		"no file":                  {policy{same: compare.Content.Strategy(), selects: all}, object, nil, Delete, true, ""},
+		"no file, delete":          {policy{same: compare.Content.Strategy(), selects: all, delete: true}, object, nil, Delete, false, "e"},
+		"no file, not selected":    {policy{same: compare.Content.Strategy(), selects: none, delete: true}, object, nil, Delete, true, ""},
+		"not readable, delete":     {policy{same: compare.Content.Strategy(), selects: all, delete: true, unknown: unknown{"k": true}}, object, nil, Delete, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, ok := c.policy.plan(manifest.Change{Key: "k", Old: c.old, New: c.new})
+			a, ok := c.policy.plan(pair{"k", inDir(c.new), inTree(c.old)})
 			if ok == c.nothing {
 				t.Fatalf("planned: %v", ok)
 			}
@@ -94,10 +95,17 @@ func TestGuard(t *testing.T) {
 }
 
 func TestPartSize(t *testing.T) {
-	for _, size := range []int64{wholeLimit, 80 << 30, 80<<30 + 1, 5 << 40, 48 << 40} {
-		part := partSize(size)
-		if n := (size + part - 1) / part; n > maxParts || part&(part-1) != 0 {
-			t.Errorf("%d bytes in %d parts of %d", size, n, part)
+	for _, c := range []struct{ chunk, size, want int64 }{
+		{0, 8 << 20, 8 << 20}, {0, 80 << 30, 16 << 20}, {0, 78 << 30, 8 << 20}, {0, 5 << 40, 1 << 30},
+		{16 << 20, 1 << 30, 16 << 20}, {1, 1 << 20, 5 << 20}, {10_000_000, 1 << 30, 10 << 20}, {6 << 30, 1 << 40, 5 << 30},
+	} {
+		p := Parts{Size: c.chunk}.usual()
+		l := p.layout(c.size)
+		if l.part != c.want || l.len() > maxParts {
+			t.Errorf("%d bytes in parts of %d, asked for %d: want %d", c.size, l.part, c.chunk, c.want)
+		}
+		if u := l.unit(); u*int64(l.perPart) != l.part || u&(u-1) != 0 || u > mostUnit || u < hashing.MinPart {
+			t.Errorf("parts of %d hashed in units of %d", l.part, u)
 		}
 	}
 }
@@ -122,22 +130,6 @@ func TestHullAndWithin(t *testing.T) {
 	} {
 		if within(c.a, c.b) != c.want {
 			t.Errorf("%v within %v: %v", c.a, c.b, !c.want)
-		}
-	}
-}
-
-func TestContentType(t *testing.T) {
-	for key, want := range map[string]string{
-		"a.html": "text/html", "x/y.JS": "text/javascript", "a.tar.gz": "application/x-tar", "a.tgz": "application/x-tar",
-		"a.html.gz": "text/html", "noext": "", "a.unknown": "", ".profile": "", "d.css/x": "",
-	} {
-		if got := contentType(key); got != want {
-			t.Errorf("%s: %q, want %q", key, got, want)
-		}
-	}
-	for ext, typ := range types {
-		if !strings.HasPrefix(ext, ".") || ext != strings.ToLower(ext) || !strings.Contains(typ, "/") {
-			t.Errorf("%q: %q", ext, typ)
 		}
 	}
 }

@@ -15,45 +15,106 @@ import (
 
 	"merkur/manifest"
 	"merkur/store/bucket"
+	"merkur/transfer/compare"
 )
 
-// prove finds out whether an object that somebody else stored has the content of the file. It
-// reads the file once and asks the bucket for no byte. If equal is false, it may be so
-// nevertheless: nothing that could be asked for free said so.
+// prove finds out, asking the bucket for no byte, whether the destination has the content of the
+// source. If equal is false, it may be so nevertheless: nothing that could be asked for free
+// said so. The entry is what the destination then has.
+func (r *run) prove(ctx context.Context, a Action) (e manifest.Entry, equal bool, err error) {
+	e = a.From.Entry
+	switch r.way {
+	case compare.Up:
+		at := target{r.store, r.o.To, *a.Old, a.Key}
+		e.Evidence, equal, err = r.proveFile(ctx, e, at)
+	case compare.Down:
+		at := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
+		_, equal, err = r.proveFile(ctx, *a.Old, at)
+	default:
+		e, equal, err = r.proveCopy(ctx, a)
+	}
+	return e, equal, err
+}
+
+// A target is an object that a file is compared with.
+type target struct {
+	store bucket.Store
+	side  Side
+	entry manifest.Entry // what is known of it
+	key   string
+}
+
+func (t target) head(ctx context.Context, part int) (bucket.Object, error) {
+	return t.store.Head(ctx, t.side.Prefix+t.key, bucket.HeadOptions{Part: part, Customer: t.side.Customer})
+}
+
+// proveFile finds out whether an object that somebody else stored has the content of a file,
+// which it reads once unless it remembers.
 //
 // What proves it: the ETag of an object stored at once is the MD5 of its bytes; that of one
 // stored in parts is the MD5 of the MD5s of its parts, whose size the bucket tells; and a
 // CRC-64/NVME of the whole object is what newer clients leave behind.
-func (r *run) prove(ctx context.Context, a Action) (e manifest.Entry, equal bool, err error) {
-	key, etag := r.o.Prefix+a.Key, a.Old.Evidence.ETag
-	part := int64(0)
+func (r *run) proveFile(ctx context.Context, file manifest.Entry, at target) (ev manifest.Evidence, equal bool, err error) {
+	scanned := file.Digest != manifest.Digest{}
+	if ev, digest, ok := r.recallProof(at); ok && scanned {
+		return ev, digest == file.Digest, nil
+	}
+	etag, part := at.entry.Evidence.ETag, int64(0)
 	if inParts(etag) {
-		first, err := r.store.Head(ctx, key, bucket.HeadOptions{Part: 1})
+		first, err := at.head(ctx, 1)
 		if err != nil {
-			return a.File, false, lookedAway(err)
+			return ev, false, lookedAway(err)
 		}
 		part = first.Size
 	}
-	sums, err := r.readSums(ctx, a, part)
+	sums, err := r.readSums(ctx, file.Key, part)
 	if err != nil {
-		return a.File, false, err
+		return ev, false, err
 	}
-	e = a.File
-	if sums.digest != e.Digest {
-		return e, false, nil // it has changed since the scan: not equal to what was to be proved
+	if scanned && sums.digest != file.Digest {
+		return ev, false, nil // it has changed since the scan: not equal to what was to be proved
 	}
-	obj := bucket.Object{ETag: etag, Version: a.Old.Evidence.Version}
+	obj := bucket.Object{ETag: etag, Version: at.entry.Evidence.Version}
 	if sums.etag != etag {
-		if obj, err = r.store.Head(ctx, key, bucket.HeadOptions{}); err != nil {
-			return e, false, lookedAway(err)
+		if obj, err = at.head(ctx, 0); err != nil {
+			return ev, false, lookedAway(err)
 		}
-		if obj.ETag != etag || obj.Size != e.Size || !obj.HasCRC64 || obj.CRC64 != sums.crc {
-			return e, false, nil
+		if obj.ETag != etag || obj.Size != file.Size || !obj.HasCRC64 || obj.CRC64 != sums.crc {
+			return ev, false, nil
 		}
 	}
-	e = witnessed(e, obj, sums.crc)
-	e.Evidence.Modified = a.Old.Evidence.Modified
-	return e, true, nil
+	ev = witnessed(file, obj, sums.crc).Evidence
+	ev.Modified = at.entry.Evidence.Modified
+	r.rememberProof(at, ev, sums.digest)
+	return ev, true, nil
+}
+
+// proveCopy finds out whether two objects have the same content: by what is remembered of an
+// earlier copy, or by their checksums.
+func (r *run) proveCopy(ctx context.Context, a Action) (e manifest.Entry, equal bool, err error) {
+	from := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
+	to := target{r.store, r.o.To, *a.Old, a.Key}
+	if r.copiedBefore(from, to) {
+		return *a.Old, true, nil
+	}
+	if from.entry.Evidence.HasCRC64 && to.entry.Evidence.HasCRC64 {
+		equal = from.entry.Evidence.CRC64 == to.entry.Evidence.CRC64
+		return *a.Old, equal, nil
+	}
+	one, err := from.head(ctx, 0)
+	if err != nil {
+		return e, false, err
+	}
+	if !one.HasCRC64 {
+		return *a.Old, false, nil
+	}
+	two, err := to.head(ctx, 0)
+	if err != nil {
+		return e, false, lookedAway(err)
+	}
+	equal = one.ETag == from.entry.Evidence.ETag && two.ETag == to.entry.Evidence.ETag &&
+		two.HasCRC64 && one.CRC64 == two.CRC64 && one.Size == two.Size
+	return *a.Old, equal, nil
 }
 
 // lookedAway makes the error of a look at an object that is gone no error: it is not equal.
@@ -78,9 +139,9 @@ type sums struct {
 	crc    uint64
 }
 
-// readSums reads the file of an action. The part size is 0 for an object stored at once.
-func (r *run) readSums(ctx context.Context, a Action, part int64) (sums, error) {
-	f, _, err := openRegular(r.path(a.Key))
+// readSums reads a file. The part size is 0 for an object stored at once.
+func (r *run) readSums(ctx context.Context, key string, part int64) (sums, error) {
+	f, _, err := openRegular(r.path(key))
 	if err != nil {
 		return sums{}, err
 	}

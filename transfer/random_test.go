@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"merkur/store/bucket/buckettest"
+	"merkur/transfer/filter"
 )
 
 // Two machines mirror changing trees into one prefix, each its own part or both the same keys,
@@ -58,7 +59,7 @@ func randomRuns(t *testing.T, seed uint64, shared bool) {
 		return func(o *Options) {
 			o.Delete, o.AllowEmpty, o.MaxDelete = true, true, Limit{Percent: 100, Given: true}
 			if !shared {
-				o.Filters = NewFilters([]Filter{{Pattern: fmt.Sprintf("%c/*", 'b'-i)}}, o.Dir, "bucket/p")
+				o.Filters = filter.New([]filter.Filter{{Pattern: fmt.Sprintf("%c/*", 'b'-i)}}, o.From.Dir, "bucket/p")
 			}
 		}
 	}

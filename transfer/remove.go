@@ -3,8 +3,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"sync/atomic"
 
@@ -14,6 +12,9 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/catalog"
 )
+
+// deletesAtOnce is how many deletes are made at once, if the gate lets as many through.
+const deletesAtOnce = 64
 
 // remove carries out the deletes. A leaf full of objects at a time is taken out of the
 // manifest, which at the same time says that they are being deleted; then they are deleted;
@@ -26,8 +27,16 @@ func (r *run) remove(ctx context.Context) error {
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
+	delete := r.deleteAll
+	if r.tree != nil {
+		delete = r.unlinkAll
+	}
 	var back []manifest.Change // objects that could not be deleted: the manifest names them again
-	err := r.doomed.each(func(leaf []manifest.Entry) error {
+	err := r.doomed.each(func(actions []Action) error {
+		leaf := make([]manifest.Entry, len(actions))
+		for i := range actions {
+			leaf[i] = *actions[i].Old
+		}
 		edit := catalog.Edit{Changes: back, Range: r.doubt, Doomed: leaf}
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})
@@ -40,7 +49,7 @@ func (r *run) remove(ctx context.Context) error {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			back = r.deleteAll(ctx, leaf)
+			back = delete(ctx, leaf)
 		}()
 		return errors.Join(r.renewUntil(ctx, done, catalog.Edit{Range: edit.Range, Doomed: leaf}), ctx.Err())
 	})
@@ -57,17 +66,17 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 	failed := make([]bool, len(leaf))
 	var deleted atomic.Int64
 	var g errgroup.Group
-	g.SetLimit(r.o.Concurrency)
+	g.SetLimit(min(deletesAtOnce, r.gate.Most()))
 	for i := range leaf {
 		g.Go(func() error {
 			a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
-			err := r.deleteObject(ctx, a.Old)
+			err := r.pass(ctx, a, 0, func() error { return r.deleteObject(ctx, a.Old) })
 			if err == nil {
 				deleted.Add(1)
 				r.report(Event{Done: &a})
 			} else if ctx.Err() == nil {
 				r.fail(a, err)
-				failed[i] = !errors.Is(err, errForeign) && !r.gone(ctx, a.Old)
+				failed[i] = !errors.Is(err, errForeign) && !r.absent(ctx, a.Old)
 				if errors.Is(err, bucket.ErrUncertain) {
 					r.doubtful(a.Key) // it may still be carried out
 				}
@@ -86,11 +95,29 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 	return back
 }
 
-// gone reports whether an object that could not be deleted is not there, or is another one: an
+// unlinkAll deletes files. What another run of this program or anybody else has put in their
+// place stays.
+func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) []manifest.Change {
+	for i := range leaf {
+		if ctx.Err() != nil {
+			break
+		}
+		a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
+		if err := r.tree.remove(a.Old); err != nil {
+			r.fail(a, err)
+			continue
+		}
+		r.sum.Deleted++
+		r.report(Event{Done: &a})
+	}
+	return nil
+}
+
+// absent reports whether an object that could not be deleted is not there, or is another one: an
 // earlier try, also one of a run before, may have deleted it. Where that cannot be found out,
 // the key is in doubt.
-func (r *run) gone(ctx context.Context, e *manifest.Entry) bool {
-	obj, err := r.store.Head(ctx, r.o.Prefix+e.Key, bucket.HeadOptions{})
+func (r *run) absent(ctx context.Context, e *manifest.Entry) bool {
+	obj, err := r.store.Head(ctx, r.o.To.Prefix+e.Key, bucket.HeadOptions{Customer: r.o.To.Customer})
 	switch {
 	case errors.Is(err, bucket.ErrNotFound):
 		return true
@@ -101,66 +128,61 @@ func (r *run) gone(ctx context.Context, e *manifest.Entry) bool {
 	return obj.ETag != e.Evidence.ETag
 }
 
-// A spool keeps the entries to be deleted, in key order, until it is clear that they may be:
-// in leaves on disk, since there may be more of them than memory has room for.
-type spool struct {
-	n      uint64
-	open   []manifest.Entry
-	leaves []manifest.Ref
-	file   *os.File
-	size   int64
+// deleteObject removes the object that e tells of, and no other. An error that is
+// [bucket.ErrUncertain] leaves open whether it is gone.
+func (r *run) deleteObject(ctx context.Context, e *manifest.Entry) error {
+	key := r.o.To.Prefix + e.Key
+	if r.catalog == nil {
+		return r.store.Delete(ctx, key, bucket.Condition{})
+	}
+	if e.Evidence.ETag == "" {
+		return errNoETag
+	}
+	var doubt error
+	for range maxLooks {
+		err := r.deleteOnce(ctx, key, e.Evidence.ETag)
+		if !errors.Is(err, bucket.ErrUncertain) {
+			if err == nil || errors.Is(err, errForeign) {
+				return err
+			}
+			return both(doubt, err)
+		}
+		doubt = err
+	}
+	return doubt
 }
 
-func (s *spool) add(e manifest.Entry) error {
-	s.n++
-	if s.open = append(s.open, e); len(s.open) < manifest.MaxPage {
-		return nil
-	}
-	if s.file == nil {
-		f, err := os.CreateTemp("", "merkur-deletes-")
+// deleteOnce deletes the object under a key if it has the ETag. A missing one is success.
+func (r *run) deleteOnce(ctx context.Context, key, etag string) error {
+	cond := bucket.Condition{IfMatch: etag}
+	if !r.powers.DeleteConditions {
+		err := r.check(ctx, key, cond)
+		if errors.Is(err, bucket.ErrChanged) {
+			return r.changed(ctx, key, etag)
+		}
 		if err != nil {
-			return fmt.Errorf("keep the list of deletes: %w", err)
-		}
-		s.file = f
-	}
-	p := &manifest.Page{Entries: s.open}
-	frame, at := manifest.AppendFrame(nil, p)
-	if _, err := s.file.WriteAt(frame, s.size); err != nil {
-		return fmt.Errorf("keep the list of deletes: %w", err)
-	}
-	ref := p.Ref()
-	ref.At = at
-	ref.At.Off = uint64(s.size)
-	s.size += int64(len(frame))
-	s.leaves, s.open = append(s.leaves, ref), nil
-	return nil
-}
-
-// each calls do with the entries, as many at a time as a leaf takes.
-func (s *spool) each(do func([]manifest.Entry) error) error {
-	for _, ref := range s.leaves {
-		frame := make([]byte, ref.At.Len)
-		if _, err := s.file.ReadAt(frame, int64(ref.At.Off)); err != nil {
-			return fmt.Errorf("read the list of deletes: %w", err)
-		}
-		p, err := manifest.DecodeFrame(frame, ref)
-		if err != nil {
-			return fmt.Errorf("read the list of deletes: %w", err)
-		}
-		if err := do(p.Entries); err != nil {
 			return err
 		}
+		cond = bucket.Condition{}
 	}
-	if len(s.open) == 0 {
-		return nil
+	err := r.store.Delete(ctx, key, cond)
+	if errors.Is(err, bucket.ErrChanged) {
+		return r.changed(ctx, key, etag)
 	}
-	return do(s.open)
+	return err
 }
 
-func (s *spool) close() {
-	if s.file != nil {
-		s.file.Close()
-		os.Remove(s.file.Name())
+// changed says what became of an object that was not as it should be: nothing is left to do if
+// it is gone.
+func (r *run) changed(ctx context.Context, key, etag string) error {
+	obj, err := r.store.Head(ctx, key, bucket.HeadOptions{Customer: r.o.To.Customer})
+	switch {
+	case errors.Is(err, bucket.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case obj.ETag == etag:
+		return bucket.ErrUncertain // it is as it should be after all
 	}
-	*s = spool{}
+	return errForeign
 }

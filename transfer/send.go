@@ -20,61 +20,51 @@ import (
 	"merkur/store/bucket"
 )
 
-// Files of wholeLimit bytes and more are sent in parts: the threshold and the part size of aws.
 const (
-	wholeLimit = 8 << 20
-	leastPart  = 8 << 20
-	maxParts   = 10_000
-	partsAhead = 4 // of one file at once
+	partsAhead = 8 // of one object at once
 	maxLooks   = 4 // tries at a write whose outcome has to be looked up
 )
 
-// partSize returns the size of the parts of a file: a power of two, so that each is a subtree
-// of the file's digest.
-func partSize(size int64) int64 {
-	part := int64(leastPart)
-	for (size+part-1)/part > maxParts {
-		part *= 2
-	}
-	return part
-}
-
 // send makes the bucket hold what the file holds, and returns the entry that says so.
 func (r *run) send(ctx context.Context, a Action) (manifest.Entry, error) {
-	if a.Verb == Prove {
-		e, equal, err := r.prove(ctx, a)
-		if err != nil {
-			return e, err
-		}
-		if equal {
-			r.sent.proved.Add(1)
-			return e, nil
-		}
-		a.Verb = Put
-	}
-	if a.Old != nil && a.Old.Evidence.ETag == "" {
-		return a.File, errNoETag
+	if err := r.replaceable(a.Old); err != nil {
+		return a.From.Entry, err
 	}
 	f, info, err := openRegular(r.path(a.Key))
 	if err != nil {
-		return a.File, err
+		return a.From.Entry, err
 	}
 	defer f.Close()
 	send := r.sendWhole
-	if _, ok := r.store.(bucket.Uploader); ok && info.Size() >= wholeLimit {
+	if _, ok := r.store.(bucket.Uploader); ok && info.Size() >= r.o.Parts.Threshold {
 		send = r.sendParts
+	} else if info.Size() > mostBuffer {
+		send = r.sendLarge
 	}
 	e, stored, err := send(ctx, a, f, info)
+	if errors.Is(err, errUnsettled) {
+		err = fmt.Errorf("%s %w", f.Name(), err)
+	}
+	if err == nil {
+		e.Headers = r.asked(a.Key).Tag()
+	}
 	switch {
 	case err != nil:
 	case stored:
-		r.sent.files.Add(1)
-		r.sent.bytes.Add(e.Size)
-		r.report(Event{Done: &a})
+		r.done(a, e.Size)
 	default:
 		r.sent.proved.Add(1) // it was there already
 	}
 	return e, err
+}
+
+// replaceable returns an error if an object cannot be replaced in such a way that nobody else's
+// work is lost.
+func (r *run) replaceable(old *manifest.Entry) error {
+	if r.catalog != nil && old != nil && old.Evidence.ETag == "" {
+		return errNoETag
+	}
+	return nil
 }
 
 // openRegular opens a file. What has become something else since the scan, such as a FIFO, is
@@ -95,7 +85,7 @@ func openRegular(path string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-func (r *run) path(key string) string { return filepath.Join(r.o.Dir, filepath.FromSlash(key)) }
+func (r *run) path(key string) string { return filepath.Join(r.dir(), filepath.FromSlash(key)) }
 
 // sendWhole reads a file into one buffer, hashes that and sends it. So what is stored is what
 // is recorded, even if the file has changed since the scan.
@@ -108,88 +98,138 @@ func (r *run) sendWhole(ctx context.Context, a Action, f *os.File, info fs.FileI
 	n, err := io.ReadFull(f, buf)
 	switch {
 	case err == nil:
-		return e, false, errUnsettled(f.Name()) // there is more than its size
+		return e, false, errUnsettled // there is more than its size
 	case err != io.ErrUnexpectedEOF && err != io.EOF:
 		return e, false, err
 	case int64(n) != info.Size():
-		return e, false, errUnsettled(f.Name())
+		return e, false, errUnsettled
 	}
 	body := buf[:n]
-	e = described(a.File, info)
-	e.Digest = hashing.Sum(body)
-	crc := crc64nvme.Checksum(body)
-	return r.place(ctx, a, e, placing{
-		crc:  func() uint64 { return crc },
-		etag: func() string { return fmt.Sprintf("%x", md5.Sum(body)) },
-		put: func(o bucket.PutOptions, _ func() error) (bucket.Object, error) {
-			return r.store.Put(ctx, r.o.Prefix+a.Key, bytes.NewReader(body), e.Size, o)
-		},
-	})
+	e = described(a.From.Entry, info)
+	if r.catalog != nil {
+		e.Digest = hashing.Sum(body)
+	}
+	return r.place(ctx, a, r.headers(a.Key), r.inMemory(ctx, a, e, body))
 }
 
-// sendParts sends a file in parts, each hashed from the buffer that is sent. If they do not
-// add up to the digest that the scan found, nothing becomes visible.
-func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (manifest.Entry, bool, error) {
-	e := described(a.File, info)
-	var crc uint64
-	return r.place(ctx, a, e, placing{
-		crc:  func() uint64 { return crc },
-		etag: func() string { return "" },
-		put: func(o bucket.PutOptions, check func() error) (bucket.Object, error) {
-			o.HasCRC64 = false // not known before the last part
-			up, err := r.store.(bucket.Uploader).Upload(ctx, r.o.Prefix+a.Key, o)
-			if err != nil {
-				return bucket.Object{}, err
-			}
-			var digest manifest.Digest
-			if digest, crc, err = r.uploadParts(ctx, up, f, e.Size); err == nil {
-				err = unchanged(f, info, digest == a.File.Digest)
-			}
-			var obj bucket.Object
-			if err == nil {
-				// Some servers heed conditions on a put and ignore them here.
-				err = check()
-			}
-			if err == nil {
-				obj, err = up.Complete(ctx)
-			}
-			if err != nil && !errors.Is(err, bucket.ErrUncertain) {
-				safe, cancel := graceful(ctx)
-				defer cancel()
-				err = errors.Join(err, up.Abort(safe))
-			}
+// inMemory is the placing of an object whose bytes are all there.
+func (r *run) inMemory(ctx context.Context, a Action, e manifest.Entry, body []byte) placing {
+	crc := crc64nvme.Checksum(body)
+	return placing{
+		entry: func() manifest.Entry { return e },
+		crc:   func() uint64 { return crc },
+		etag:  func() string { return fmt.Sprintf("%x", md5.Sum(body)) },
+		put: func(o bucket.PutOptions, _ func() error) (obj bucket.Object, err error) {
+			err = r.pass(ctx, a, e.Size, func() error {
+				obj, err = r.store.Put(ctx, r.o.To.Prefix+a.Key, bytes.NewReader(body), e.Size, o)
+				return err
+			})
+			return obj, err
+		},
+	}
+}
+
+// sendLarge sends in one request a file that is too large for a buffer. It is read twice: the
+// checksum of the first pass keeps the server from taking anything else in the second.
+func (r *run) sendLarge(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (e manifest.Entry, stored bool, err error) {
+	e = described(a.From.Entry, info)
+	l := layout{size: e.Size, part: roundUp(e.Size), perPart: int(roundUp(e.Size) / wholePart)}
+	buf, release, err := r.memory.take(ctx, l.unit())
+	if err != nil {
+		return e, false, err
+	}
+	defer release()
+	digest := l.digest()
+	body, crc, err := l.read(f, digest, 0, buf)
+	if err != nil {
+		return e, false, err
+	}
+	if err := unchanged(f, info, true); err != nil {
+		return e, false, err
+	}
+	e.Digest = digest.Sum()
+	return r.place(ctx, a, r.headers(a.Key), placing{
+		entry: func() manifest.Entry { return e },
+		crc:   func() uint64 { return crc },
+		etag:  func() string { return "" },
+		put: func(o bucket.PutOptions, _ func() error) (obj bucket.Object, err error) {
+			err = r.pass(ctx, a, e.Size, func() error {
+				obj, err = r.store.Put(ctx, r.o.To.Prefix+a.Key, body, e.Size, o)
+				return err
+			})
 			return obj, err
 		},
 	})
 }
 
+// sendParts sends a file in parts, each hashed from what is sent. If they do not add up to the
+// digest that the scan found, if it looked, nothing becomes visible.
+func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (manifest.Entry, bool, error) {
+	e := described(a.From.Entry, info)
+	var crc uint64
+	return r.place(ctx, a, r.headers(a.Key), placing{
+		entry: func() manifest.Entry { return e },
+		crc:   func() uint64 { return crc },
+		etag:  func() string { return "" },
+		put: func(o bucket.PutOptions, check func() error) (bucket.Object, error) {
+			return r.inParts(ctx, r.o.To.Prefix+a.Key, o, func(up bucket.Upload) error {
+				digest, sum, err := r.uploadParts(ctx, a, up, f, e.Size)
+				if err != nil {
+					return err
+				}
+				scanned := a.From.Digest != manifest.Digest{}
+				if err := unchanged(f, info, !scanned || digest == a.From.Digest); err != nil {
+					return err
+				}
+				if crc = sum; !scanned {
+					e.Digest = digest
+				}
+				return check() // some servers heed conditions on a put and ignore them here
+			})
+		},
+	})
+}
+
+// inParts stores an object by an upload in parts that fill makes. If that fails, nothing of it
+// stays.
+func (r *run) inParts(ctx context.Context, key string, o bucket.PutOptions, fill func(bucket.Upload) error) (bucket.Object, error) {
+	o.HasCRC64 = false // not known before the last part
+	up, err := r.store.(bucket.Uploader).Upload(ctx, key, o)
+	if err != nil {
+		return bucket.Object{}, err
+	}
+	var obj bucket.Object
+	if err = fill(up); err == nil {
+		obj, err = up.Complete(ctx)
+	}
+	if err != nil && !errors.Is(err, bucket.ErrUncertain) {
+		safe, cancel := graceful(ctx)
+		defer cancel()
+		err = errors.Join(err, up.Abort(safe))
+	}
+	return obj, err
+}
+
 // uploadParts sends the parts of a file and returns digest and checksum of what was sent.
-func (r *run) uploadParts(ctx context.Context, up bucket.Upload, f *os.File, size int64) (manifest.Digest, uint64, error) {
-	parts := hashing.NewParts(size, partSize(size))
-	crcs := make([]uint64, parts.Len())
+func (r *run) uploadParts(ctx context.Context, a Action, up bucket.Upload, f io.ReaderAt, size int64) (manifest.Digest, uint64, error) {
+	l := r.o.Parts.layout(size)
+	digest, crcs := l.digest(), make([]uint64, l.len())
 	g, inGroup := errgroup.WithContext(ctx)
-	g.SetLimit(partsAhead)
-	for i := range parts.Len() {
-		off, n := parts.Bounds(i)
-		buf, release, err := r.memory.take(inGroup, n)
+	g.SetLimit(min(partsAhead, max(r.gate.Limit(), 1)))
+	for i := range l.len() {
+		_, n := l.bounds(i)
+		buf, release, err := r.memory.take(inGroup, l.buffer(n))
 		if err != nil {
 			break // the group has failed, or the run is interrupted
 		}
 		g.Go(func() error {
 			defer release()
-			if _, err := f.ReadAt(buf, off); err != nil {
-				if err == io.EOF {
-					err = errUnsettled(f.Name())
-				}
+			body, sum, err := l.read(f, digest, i, buf)
+			if err != nil {
 				return err
 			}
-			parts.Part(i, buf)
-			crcs[i] = crc64nvme.Checksum(buf)
-			err := up.Part(inGroup, i+1, bytes.NewReader(buf), n, crcs[i])
-			if err == nil {
-				r.o.Meter.DoneBytes.Add(n)
-			}
-			return err
+			crcs[i] = sum
+			return r.pass(inGroup, a, n, func() error { return up.Part(inGroup, i+1, body, n, sum) })
 		})
 	}
 	err := g.Wait()
@@ -199,12 +239,7 @@ func (r *run) uploadParts(ctx context.Context, up bucket.Upload, f *os.File, siz
 	if err != nil {
 		return manifest.Digest{}, 0, err
 	}
-	crc := crcs[0]
-	for i := range crcs[1:] {
-		_, n := parts.Bounds(i + 1)
-		crc = bucket.CombineCRC64(crc, crcs[i+1], n)
-	}
-	return parts.Sum(), crc, nil
+	return digest.Sum(), l.checksum(crcs), nil
 }
 
 // unchanged returns an error if a file is not as it was, or is not what the scan read.
@@ -214,7 +249,7 @@ func unchanged(f *os.File, before fs.FileInfo, equal bool) error {
 		return err
 	}
 	if !equal || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
-		return errUnsettled(f.Name())
+		return errUnsettled
 	}
 	return nil
 }
@@ -229,41 +264,45 @@ func described(e manifest.Entry, info fs.FileInfo) manifest.Entry {
 // A placing is an object to be stored: how, and how to recognise it.
 type placing struct {
 	// put stores it; one that takes long calls check right before it makes it visible.
-	put  func(o bucket.PutOptions, check func() error) (bucket.Object, error)
-	crc  func() uint64 // of what put sends
-	etag func() string // that a single put gives it; empty: not known
+	put   func(o bucket.PutOptions, check func() error) (bucket.Object, error)
+	entry func() manifest.Entry // of what put sends
+	crc   func() uint64         // of what put sends
+	etag  func() string         // that a single put gives it; empty: not known
 }
 
 // place stores an object if the bucket still holds what the action expects. Where the server's
 // answer leaves open what happened, it looks. It reports false if the object was there already,
 // by somebody else's hand or by a put whose answer was lost.
-func (r *run) place(ctx context.Context, a Action, e manifest.Entry, p placing) (manifest.Entry, bool, error) {
-	key := r.o.Prefix + a.Key
-	o := bucket.PutOptions{Condition: a.condition(), ContentType: contentType(a.Key)}
+func (r *run) place(ctx context.Context, a Action, h bucket.Headers, p placing) (manifest.Entry, bool, error) {
+	key := r.o.To.Prefix + a.Key
+	o := bucket.PutOptions{Headers: h, Terms: r.o.Terms}
+	if r.catalog != nil {
+		o.Condition = a.condition()
+	}
 	var doubt error // of a put that may have been carried out
 	for range maxLooks {
 		obj, err := r.putUnder(ctx, key, o, p)
 		if err == nil {
-			return witnessed(e, obj, p.crc()), true, nil
+			return witnessed(p.entry(), obj, p.crc()), true, nil
 		}
 		if errors.Is(err, bucket.ErrUncertain) {
 			doubt = err
 		} else if !errors.Is(err, bucket.ErrChanged) {
-			return e, false, both(doubt, err)
+			return p.entry(), false, both(doubt, err)
 		}
-		now, err := r.store.Head(ctx, key, bucket.HeadOptions{})
+		now, err := r.store.Head(ctx, key, bucket.HeadOptions{Customer: r.o.To.Customer})
 		switch {
 		case errors.Is(err, bucket.ErrNotFound):
-			o.Condition = bucket.Condition{IfNone: true} // somebody removed it: put it back
+			o.Condition = bucket.Condition{IfNone: r.catalog != nil} // somebody removed it: put it back
 		case err != nil:
-			return e, false, both(doubt, err)
-		case holds(now, e.Size, p):
-			return witnessed(e, now, p.crc()), doubt != nil, nil
-		case now.ETag != o.IfMatch:
-			return e, false, both(doubt, errForeign)
+			return p.entry(), false, both(doubt, err)
+		case holds(now, p):
+			return witnessed(p.entry(), now, p.crc()), doubt != nil, nil
+		case r.catalog != nil && now.ETag != o.IfMatch:
+			return p.entry(), false, both(doubt, errForeign)
 		}
 	}
-	return e, false, both(doubt, bucket.ErrChanged)
+	return p.entry(), false, both(doubt, bucket.ErrChanged)
 }
 
 // both returns an error that is also the doubt left by an earlier try, if there is one: then it
@@ -275,24 +314,37 @@ func both(doubt, err error) error {
 	return fmt.Errorf("%w; then: %w", doubt, err)
 }
 
-// putUnder puts under the condition, which it checks itself where the server does not.
+// putUnder puts under the condition, which it checks itself where the server does not heed it.
+// Where there is no manifest there are no conditions, and no probe has told whether the server
+// takes checksums.
 func (r *run) putUnder(ctx context.Context, key string, o bucket.PutOptions, p placing) (bucket.Object, error) {
 	cond := o.Condition
 	check := func() error { return r.check(ctx, key, cond) }
-	if !r.powers.PutConditions {
+	o.CRC64, o.HasCRC64 = p.crc(), true
+	switch {
+	case r.powers == nil:
+		check = func() error { return nil }
+	case !r.powers.PutConditions:
 		if err := check(); err != nil {
 			return bucket.Object{}, err
 		}
 		o.Condition = bucket.Condition{}
 	}
-	o.CRC64, o.HasCRC64 = p.crc(), r.powers.Checksums
-	return p.put(o, check)
+	if r.powers != nil {
+		o.HasCRC64 = r.powers.Checksums
+	}
+	obj, err := p.put(o, check)
+	if l, ok := r.store.(bucket.Lenient); ok && r.powers == nil && errors.Is(err, bucket.ErrUnsupported) {
+		l.SendNoChecksums()
+		obj, err = p.put(o, check)
+	}
+	return obj, err
 }
 
 // check returns ErrChanged unless the condition holds now. It narrows the gap for another
 // writer where a server does not close it.
 func (r *run) check(ctx context.Context, key string, c bucket.Condition) error {
-	now, err := r.store.Head(ctx, key, bucket.HeadOptions{})
+	now, err := r.store.Head(ctx, key, bucket.HeadOptions{Customer: r.o.To.Customer})
 	switch {
 	case err != nil && !errors.Is(err, bucket.ErrNotFound):
 		return err
@@ -303,8 +355,8 @@ func (r *run) check(ctx context.Context, key string, c bucket.Condition) error {
 }
 
 // holds reports whether an object surely has the content that is being placed.
-func holds(o bucket.Object, size int64, p placing) bool {
-	if o.Size != size {
+func holds(o bucket.Object, p placing) bool {
+	if o.Size != p.entry().Size {
 		return false
 	}
 	if o.HasCRC64 {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -13,42 +11,66 @@ import (
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/store/catalog"
+	"merkur/transfer/compare"
+	"merkur/transfer/filter"
+	"merkur/transfer/headers"
+	"merkur/transfer/pace"
 )
 
 // Options say what to mirror, where to, and how.
 type Options struct {
-	Dir         string       // local tree
-	Store       bucket.Store // the bucket
-	Place       string       // names endpoint, bucket and prefix to the cache
-	Prefix      string       // of the keys: empty, or ending in "/"
-	Filters     *Filters     // nil: everything is selected
-	Delete      bool         // remove objects that have no file
-	DryRun      bool         // tell what would be done, and change nothing
-	MaxDelete   Limit
-	AllowEmpty  bool // an empty source may delete everything
-	Rebuild     bool // list and rebuild where the manifest cannot be read
-	Concurrency int  // transfers at once; 0: usualConcurrency
+	From, To Side
 
-	Scan     hashing.Options // Select and Descend are set by Upload
-	Pages    catalog.Space   // nil: none
-	State    catalog.Space   // nil: none
+	// What is compared, and how.
+	Compare     compare.Name    // empty: content
+	NoOverwrite bool            // what is at the destination stays, whatever it is
+	Filters     *filter.Filters // nil: everything is selected
+	Scan        hashing.Options // of the local side; Select, Descend and Stat are set by Sync
+
+	// What is deleted.
+	Delete     bool // remove from the destination what the source does not have
+	MaxDelete  Limit
+	AllowEmpty bool // an empty source may delete everything
+
+	// What is stored, and how.
+	Headers headers.Set    // for all objects
+	Rules   *headers.Rules // for some; they come before Headers. Nil: none
+	NoGuess bool           // guess no content type
+	Terms   bucket.Terms
+	Props   Props   // of objects that are copied from bucket to bucket
+	Relay   bool    // the destination's server cannot read the source: copy through this machine
+	Archive Archive // what becomes of objects that are in an archive
+	Case    CaseConflict
+	Order   Order
+	Parts   Parts
+	Gate    *pace.Gate // how many requests move data at once; nil: as many as are found to be good
+	Buffer  int64      // bytes read at once of a download; 0: usualBuffer
+	Ahead   int        // actions planned ahead; 0: batchFiles
+
+	DryRun  bool // tell what would be done, and change nothing
+	Rebuild bool // list and rebuild where the manifest cannot be read
+
+	Pages    catalog.Space // nil: none
+	State    catalog.Space // nil: none
 	Identity catalog.Identity
 
-	Report func(Event) // called by many goroutines, one at a time; nil: nobody listens
-	Meter  *Meter      // nil: nobody looks
+	Report  func(Event) // called by many goroutines, one at a time; nil: nobody listens
+	Explain bool        // report also why things are done
+	Meter   *Meter      // nil: nobody looks
 }
-
-const usualConcurrency = 16
 
 // maxRestarts bounds how often a run begins anew because another writer replaced the manifest
 // while it was being read.
 const maxRestarts = 5
 
-// Upload makes the prefix equal to the local tree. Failures of single files are told as events
+// Sync makes the destination equal to the source. Failures of single files are told as events
 // and counted; the error is what kept the run from going on.
-func Upload(ctx context.Context, o Options) (Summary, error) {
-	r := newRun(o)
-	err := r.mirror(ctx)
+func Sync(ctx context.Context, o Options) (Summary, error) {
+	r, err := newRun(o)
+	if err != nil {
+		return Summary{}, err
+	}
+	err = r.mirror(ctx)
 	for n := 0; errors.Is(err, catalog.ErrMoved) && n < maxRestarts; n++ {
 		r.note("another run replaced the manifest; beginning anew")
 		err = r.mirror(ctx)
@@ -62,59 +84,63 @@ func (r *run) mirror(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	objects := r.catalog.Root().Top.Files
 	err := r.carryOut(ctx)
-	r.sum.Scan = r.scan.Stats()
+	if r.scan != nil {
+		r.sum.Scan = r.scan.Stats()
+	}
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil {
-		err = guard(r.doomed.n, objects, r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
-	}
-	if err == nil && !r.o.DryRun {
-		err = r.remove(ctx)
+	if err == nil && r.held {
+		r.note("nothing is deleted, since something could not be transferred")
+	} else if err == nil {
+		err = guard(r.doomed.n, r.present(), r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
+		if err == nil && !r.o.DryRun {
+			err = r.remove(ctx)
+		}
 	}
 	if err == nil && !within(r.intent, r.doubt) {
 		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt}) // nothing came after a look at the bucket
 	}
-	r.sum.Root = r.catalog.Root()
 	return err
 }
 
-// emptied reports whether the source has nothing in it: no file, or, where filters may have
-// hidden all files, not even a name.
-func (r *run) emptied() bool {
-	if r.local.Top.Files > 0 || !r.o.Filters.some() {
-		return r.local.Top.Files == 0
-	}
-	names, err := os.ReadDir(r.o.Dir)
-	return err == nil && len(names) == 0
-}
-
-// A run is the state of one call of Upload. It belongs to the goroutine of mirror, but for
-// what transfers share.
+// A run is the state of one call of Sync. It belongs to the goroutine of mirror, but for what
+// transfers share.
 type run struct {
 	o       Options
-	store   bucket.Store // o.Store, or a draft of it
-	draft   *catalog.Draft
-	catalog *catalog.Catalog
-	scan    *hashing.Scan
+	way     compare.Direction
+	store   bucket.Store     // of the destination, or a draft of it; nil if that is local
+	draft   *catalog.Draft   // nil but in a dry run
+	catalog *catalog.Catalog // of the destination; nil: there is none to be kept true
+	source  *catalog.Catalog // of the source; nil: there is none to go by
+	tree    *localTree       // of the destination, if that is local
+	scan    *hashing.Scan    // of the local side, if there is one
 	policy  policy
-	powers  *catalog.Powers // nil until something is to be written
-	local   manifest.Root   // of the local tree, once it has been folded
+	powers  *catalog.Powers // of the destination; nil until something is to be written
+	atFirst uint64          // entries of the catalog when the run began
+	seen    struct{ from, to uint64 }
 	intent  *manifest.Range // as it stands in the manifest
 	doubt   *manifest.Range // keys of which it is not known what the bucket holds
-	doomed  spool
+	doomed  spool           // deletes, for the end
+	late    spool           // transfers that come after all others
+	odd     spool           // downloads whose keys are no paths
+	held    bool            // late transfers were held back
+	cases   cases
 	told    string // the greatest key of a problem that has been told
+	gate    *pace.Gate
 	memory  budget
 	events  chan struct{} // holds one token: who has it may report
 	sum     Summary
-	sent    struct{ files, bytes, proved, failed, unexpected atomic.Int64 }
+	sent    struct {
+		files, bytes, proved, described, failed, unexpected, warned atomic.Int64
+	}
+	listedObjects atomic.Int64
 }
 
-func newRun(o Options) *run {
-	if o.Concurrency == 0 {
-		o.Concurrency = usualConcurrency
+func newRun(o Options) (*run, error) {
+	if o.Compare == "" {
+		o.Compare = compare.Content
 	}
 	if o.Report == nil {
 		o.Report = func(Event) {}
@@ -122,12 +148,55 @@ func newRun(o Options) *run {
 	if o.Meter == nil {
 		o.Meter = &Meter{}
 	}
-	if o.Filters == nil {
-		o.Filters = NewFilters(nil, o.Dir, o.Prefix)
+	o.Parts = o.Parts.usual()
+	if o.Buffer == 0 {
+		o.Buffer = usualBuffer
 	}
-	r := &run{o: o, store: o.Store, events: make(chan struct{}, 1), memory: newBudget()}
-	r.policy = policy{delete: o.Delete, selects: o.Filters.Select, unknown: unknown{}}
-	return r
+	if o.Ahead == 0 {
+		o.Ahead = batchFiles
+	}
+	if o.Gate == nil {
+		o.Gate = pace.Adaptive(pace.Options{Throttled: throttled(o.From.Store, o.To.Store)})
+	}
+	if o.From.local() && o.To.local() {
+		return nil, errors.New("one of the two sides has to be in a bucket")
+	}
+	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts)}
+	r.policy = policy{way: r.way, same: o.Compare.Strategy(), delete: o.Delete, selects: o.Filters.Select}
+	if o.NoOverwrite {
+		r.policy.same = compare.Never
+	}
+	if r.way == compare.Down {
+		r.o.Rules = nil // what is downloaded has no headers
+	}
+	if r.o.Rules != nil && o.Compare == compare.Content {
+		r.policy.headers = func(key string) uint64 { return r.asked(key).Tag() }
+	}
+	return r, nil
+}
+
+// throttled counts how often the servers asked for patience.
+func throttled(stores ...bucket.Store) func() int64 {
+	var counters []interface{ Throttled() int64 }
+	for _, s := range stores {
+		if c, ok := s.(interface{ Throttled() int64 }); ok {
+			counters = append(counters, c)
+		}
+	}
+	return func() (n int64) {
+		for _, c := range counters {
+			n += c.Throttled()
+		}
+		return n
+	}
+}
+
+// dir is the path of the local side.
+func (r *run) dir() string {
+	if r.o.From.local() {
+		return r.o.From.Dir
+	}
+	return r.o.To.Dir
 }
 
 func (r *run) dropDraft() {
@@ -137,10 +206,21 @@ func (r *run) dropDraft() {
 }
 
 func (r *run) close() {
-	r.doomed.close()
+	for _, s := range []*spool{&r.doomed, &r.late, &r.odd} {
+		s.close()
+	}
 	r.dropDraft()
-	r.sum.Uploaded, r.sum.Sent = r.sent.files.Load(), r.sent.bytes.Load()
+	r.tree.close()
+	switch {
+	case r.catalog != nil:
+		r.sum.Root = r.catalog.Root()
+	case r.source != nil:
+		r.sum.Root = r.source.Root()
+	}
+	r.sum.Listed = r.listedObjects.Load()
+	r.sum.Transferred, r.sum.Bytes = r.sent.files.Load(), r.sent.bytes.Load()
 	r.sum.Proved, r.sum.Failed = r.sent.proved.Load(), r.sent.failed.Load()
+	r.sum.Described, r.sum.Warnings = r.sent.described.Load(), r.sent.warned.Load()
 	r.sum.Unexpected = r.sent.unexpected.Load()
 }
 
@@ -153,6 +233,13 @@ func (r *run) report(e Event) {
 
 func (r *run) note(format string, args ...any) { r.report(Event{Note: fmt.Sprintf(format, args...)}) }
 
+func (r *run) warn(w Warning) {
+	if !w.Minor {
+		r.sent.warned.Add(1)
+	}
+	r.report(Event{Warning: &w})
+}
+
 func (r *run) fail(a Action, err error) {
 	r.sent.failed.Add(1)
 	if errors.Is(err, errForeign) {
@@ -161,57 +248,11 @@ func (r *run) fail(a Action, err error) {
 	r.report(Event{Failed: &Failure{Action: a, Err: err}})
 }
 
-// fold scans the tree and yields its leaves. What cannot be read is told and remembered.
-func (r *run) fold(ctx context.Context) iter.Seq2[*manifest.Page, error] {
-	return func(yield func(*manifest.Page, error) bool) {
-		stopped := errors.New("nobody takes the pages any more")
-		b := manifest.NewBuilder(func(p *manifest.Page) (manifest.Location, error) {
-			if p.Level == 0 && !yield(p, nil) {
-				return manifest.Location{}, stopped
-			}
-			return manifest.Location{}, nil
-		})
-		err := r.addAll(ctx, b)
-		if err == nil {
-			r.local, err = b.Finish()
-		}
-		if err != nil && err != stopped {
-			yield(nil, err)
-		}
-	}
-}
-
-func (r *run) addAll(ctx context.Context, b *manifest.Builder) error {
-	for item, err := range r.scan.Items(ctx) {
-		if err != nil {
-			return fmt.Errorf("scan %s: %w", r.o.Dir, err)
-		}
-		if item.Problem != nil {
-			r.problem(item.Problem)
-			continue
-		}
-		r.o.Meter.Scanned.Add(1)
-		if err := b.Add(item.Entry); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// problem notes a path that could not be read. Problems come in key order; one that an earlier
-// attempt of this run told of is not told again.
-func (r *run) problem(p *hashing.Problem) {
-	if r.o.Delete {
-		r.policy.unknown.add(p.Key)
-	}
-	if p.Twin {
-		return
-	}
-	r.sum.Problems++
-	if r.told == "" || p.Key > r.told {
-		r.told = p.Key
-		r.report(Event{Problem: p})
-	}
+// done tells of a transfer that was carried out.
+func (r *run) done(a Action, bytes int64) {
+	r.sent.files.Add(1)
+	r.sent.bytes.Add(bytes)
+	r.report(Event{Done: &a})
 }
 
 // renewEvery is how often the intent of a long batch is written again, so that nobody takes it

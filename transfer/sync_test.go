@@ -23,6 +23,8 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/bucket/buckettest"
 	"merkur/store/catalog"
+	"merkur/transfer/filter"
+	"merkur/transfer/pace"
 )
 
 // A table is a Space and a scan's cache, in memory.
@@ -58,7 +60,7 @@ type machine struct {
 func newMachine(t *testing.T, store *buckettest.Memory) *machine {
 	m := &machine{t: t, dir: t.TempDir(), store: store}
 	m.o = Options{
-		Dir: m.dir, Store: store, Place: "test", Prefix: "p/", Concurrency: 4,
+		From: Side{Dir: m.dir}, To: Side{Store: store, Bucket: "b", Prefix: "p/", Place: "test"}, Gate: pace.Fixed(4),
 		Scan: hashing.Options{Follow: true, TrustStat: true},
 	}
 	rand.Read(m.o.Identity.Writer[:])
@@ -91,7 +93,7 @@ func (m *machine) remove(name string) {
 	}
 }
 
-// try runs Upload and returns what it returns.
+// try runs Sync and returns what it returns.
 func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, error) {
 	o := m.o
 	if change != nil {
@@ -101,23 +103,25 @@ func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, erro
 	o.Report = func(e Event) {
 		switch {
 		case e.Done != nil:
-			m.lines = append(m.lines, []string{"put", "prove", "delete"}[e.Done.Verb]+" "+e.Done.Key)
+			m.lines = append(m.lines, []string{"put", "prove", "delete", "get", "copy", "describe"}[e.Done.Verb]+" "+e.Done.Key)
 		case e.Failed != nil:
 			m.lines = append(m.lines, fmt.Sprintf("failed %s: %v", e.Failed.Action.Key, e.Failed.Err))
 		case e.Problem != nil:
 			m.lines = append(m.lines, fmt.Sprintf("problem %s: %v", e.Problem.Key, e.Problem.Reason))
+		case e.Warning != nil:
+			m.lines = append(m.lines, "warning "+e.Warning.Text)
 		default:
 			m.lines = append(m.lines, "note "+e.Note)
 		}
 	}
 	before := len(m.store.Calls())
-	sum, err := Upload(ctx, o)
+	sum, err := Sync(ctx, o)
 	m.calls = m.store.Calls()[before:]
 	slices.Sort(m.lines)
 	return sum, err
 }
 
-// run runs Upload, which must succeed, and checks what it left with audit.
+// run runs Sync, which must succeed, and checks what it left with audit.
 func (m *machine) run(change func(*Options)) Summary {
 	m.t.Helper()
 	sum, err := m.try(context.Background(), change)
@@ -128,7 +132,7 @@ func (m *machine) run(change func(*Options)) Summary {
 	return sum
 }
 
-// mirrors runs Upload with --delete and checks that the bucket then is the tree.
+// mirrors runs Sync with --delete and checks that the bucket then is the tree.
 func (m *machine) mirrors() Summary {
 	m.t.Helper()
 	sum := m.run(func(o *Options) { o.Delete = true })
@@ -229,7 +233,7 @@ func tree() map[string]string {
 func TestUploadStory(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{})
 	m.write(tree())
-	if sum := m.mirrors(); sum.Uploaded != 45 || sum.Deleted != 0 {
+	if sum := m.mirrors(); sum.Transferred != 45 || sum.Deleted != 0 {
 		t.Errorf("first run: %+v", sum)
 	}
 	root := m.mirrors().Root.Digest
@@ -245,7 +249,7 @@ func TestUploadStory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if sum := m.mirrors(); sum.Uploaded != 0 || sum.Root.Digest != root || len(m.calls) != 1 {
+	if sum := m.mirrors(); sum.Transferred != 0 || sum.Root.Digest != root || len(m.calls) != 1 {
 		t.Errorf("touched: %+v, %v", sum, m.calls)
 	}
 
@@ -271,7 +275,7 @@ func TestUploadStory(t *testing.T) {
 	m.wants("delete many/07")
 
 	m.forget()
-	if sum := m.mirrors(); sum.Uploaded != 0 || len(m.calls) != 1 {
+	if sum := m.mirrors(); sum.Transferred != 0 || len(m.calls) != 1 {
 		t.Errorf("without a cache: %+v, %v", sum, m.calls)
 	}
 
@@ -285,7 +289,7 @@ func TestUploadStory(t *testing.T) {
 func TestLargeFilesGoInParts(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{})
 	body := strings.Repeat("0123456789abcdef", (20<<20)/16)
-	m.write(map[string]string{"large": body, "exact": body[:wholeLimit], "whole": body[:wholeLimit-1]})
+	m.write(map[string]string{"large": body, "exact": body[:usualPart], "whole": body[:usualPart-1]})
 	m.mirrors()
 	if begun, parts := m.count(buckettest.Begin), m.count(buckettest.Part); begun != 2 || parts != 4 {
 		t.Errorf("%d uploads of %d parts", begun, parts)
@@ -480,7 +484,7 @@ func TestDeathAfterEveryRequest(t *testing.T) {
 					}
 					return buckettest.NotStored
 				}
-				_, err := m.try(context.Background(), func(o *Options) { o.Delete, o.Concurrency = true, 1 })
+				_, err := m.try(context.Background(), func(o *Options) { o.Delete, o.Gate = true, pace.Fixed(1) })
 				m.store.Fault = nil
 				whole = err == nil && int(seen.Load()) <= n
 				audit(t, m.store)
@@ -518,7 +522,7 @@ func TestEveryRequestFailsOnce(t *testing.T) {
 				}
 				return buckettest.OK
 			}
-			m.try(context.Background(), func(o *Options) { o.Delete, o.Concurrency = true, 1 })
+			m.try(context.Background(), func(o *Options) { o.Delete, o.Gate = true, pace.Fixed(1) })
 			m.store.Fault = nil
 			whole = int(seen.Load()) <= n
 			audit(t, m.store)
@@ -546,8 +550,8 @@ func TestInterrupt(t *testing.T) {
 	audit(t, m.store)
 	first := len(objects(m.store))
 	sum := m.mirrors()
-	if first < 15 || int(sum.Uploaded)+first < 45 || sum.Uploaded > 30 {
-		t.Errorf("%d objects before the interrupt, %d sent after it", first, sum.Uploaded)
+	if first < 15 || int(sum.Transferred)+first < 45 || sum.Transferred > 30 {
+		t.Errorf("%d objects before the interrupt, %d sent after it", first, sum.Transferred)
 	}
 	if m.mirrors(); len(m.calls) != 1 {
 		t.Errorf("the run after that takes %v", m.calls)
@@ -596,11 +600,11 @@ func TestFiltersProtect(t *testing.T) {
 	m.write(map[string]string{"a.txt": "2", "b.py": "2"})
 	m.remove("sub")
 	m.run(func(o *Options) {
-		o.Delete, o.Filters = true, NewFilters([]Filter{{Pattern: "*.py"}}, m.dir, "b/p")
+		o.Delete, o.Filters = true, filter.New([]filter.Filter{{Pattern: "*.py"}}, m.dir, "b/p")
 	})
 	m.wants("delete sub/c.txt", "put a.txt")
 	m.run(func(o *Options) {
-		o.Delete, o.Filters = true, NewFilters([]Filter{{Pattern: "/*"}}, m.dir, "b/p")
+		o.Delete, o.Filters = true, filter.New([]filter.Filter{{Pattern: "/*"}}, m.dir, "b/p")
 	})
 	m.wants()
 	m.mirrors()
@@ -619,7 +623,7 @@ func TestHeedlessServer(t *testing.T) {
 	m.write(map[string]string{"a": "2", "c": "2"})
 	m.remove("b")
 	sum, err := m.try(context.Background(), func(o *Options) { o.Delete = true })
-	if err != nil || sum.Failed != 2 || sum.Uploaded != 1 {
+	if err != nil || sum.Failed != 2 || sum.Transferred != 1 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	for key, want := range map[string]string{"a": "somebody else's", "b": "somebody else's", "c": "2"} {
@@ -632,7 +636,7 @@ func TestHeedlessServer(t *testing.T) {
 // A server that takes no checksums is told so once, and mirrored to all the same.
 func TestServerWithoutChecksums(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{NoChecksum: true})
-	m.write(map[string]string{"a": "1", "large": strings.Repeat("x", wholeLimit+1)})
+	m.write(map[string]string{"a": "1", "large": strings.Repeat("x", usualPart+1)})
 	m.mirrors()
 	m.wants("note this server takes no CRC-64/NVME checksums: what is sent is not verified by the server", "put a", "put large")
 }
@@ -641,7 +645,7 @@ func TestServerWithoutChecksums(t *testing.T) {
 // nothing is; and the next run finds what this one could not.
 func TestFilesThatMove(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{})
-	large := strings.Repeat("x", wholeLimit+100)
+	large := strings.Repeat("x", usualPart+100)
 	m.write(map[string]string{"a first one": "1", "grows": "1", "shrinks": "12345", "replaced": "1", "vanishes": "1", "large": large, "quiet": "1"})
 	var once sync.Once
 	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
@@ -656,12 +660,12 @@ func TestFilesThatMove(t *testing.T) {
 		}
 		return buckettest.OK
 	}
-	sum, err := m.try(context.Background(), func(o *Options) { o.Delete, o.Concurrency = true, 1 })
+	sum, err := m.try(context.Background(), func(o *Options) { o.Delete, o.Gate = true, pace.Fixed(1) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	audit(t, m.store)
-	if sum.Failed != 2 || sum.Uploaded != 5 {
+	if sum.Failed != 2 || sum.Transferred != 5 {
 		t.Errorf("%+v\n%s", sum, strings.Join(m.lines, "\n"))
 	}
 	for _, name := range []string{"large", "vanishes"} {
@@ -684,7 +688,7 @@ func TestFilesThatMove(t *testing.T) {
 // The same with the completion of an upload in parts alone: it is looked at right before.
 func TestHeedlessComplete(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{Heedless: map[buckettest.Op]bool{buckettest.Complete: true}})
-	body := strings.Repeat("x", wholeLimit)
+	body := strings.Repeat("x", usualPart)
 	m.write(map[string]string{"large": body})
 	m.mirrors()
 	put(t, m.store, "p/large", "somebody else's")
@@ -702,7 +706,7 @@ func TestHeedlessComplete(t *testing.T) {
 func TestOneKeyInLastingDoubt(t *testing.T) {
 	for _, checksums := range []bool{true, false} {
 		m := newMachine(t, &buckettest.Memory{NoChecksum: !checksums})
-		body := strings.Repeat("x", wholeLimit)
+		body := strings.Repeat("x", usualPart)
 		m.write(map[string]string{"doomed": "1", "large": body, "small": "1"})
 		m.mirrors()
 		for _, op := range []buckettest.Op{buckettest.Delete, buckettest.Put, buckettest.Complete} {
@@ -785,8 +789,12 @@ func TestDeniedDelete(t *testing.T) {
 // What gives no ETag cannot be told apart, and is left alone.
 func TestObjectsWithoutETag(t *testing.T) {
 	for _, a := range []Action{{Verb: Put, Key: "k", Old: &manifest.Entry{Key: "k"}}, {Verb: Delete, Key: "k", Old: &manifest.Entry{Key: "k"}}} {
-		r := newRun(Options{Dir: t.TempDir(), Store: &buckettest.Memory{}})
-		_, err := r.send(context.Background(), a)
+		r, err := newRun(Options{From: Side{Dir: t.TempDir()}, To: Side{Store: &buckettest.Memory{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.catalog = &catalog.Catalog{}
+		_, err = r.send(context.Background(), a)
 		if a.Verb == Delete {
 			err = r.deleteObject(context.Background(), a.Old)
 		}
@@ -808,7 +816,7 @@ func TestRebuild(t *testing.T) {
 		put(t, m.store, "p/"+manifest.Reserved+"manifest", string(damaged))
 		m.forget()
 		sum := m.run(func(o *Options) { o.Rebuild = true })
-		if sum.Uploaded != 0 || int(sum.Proved) != len(tree()) {
+		if sum.Transferred != 0 || int(sum.Proved) != len(tree()) {
 			t.Errorf("byte %d: %+v", at, sum)
 		}
 		if m.mirrors(); len(m.calls) != 1 {
@@ -901,7 +909,7 @@ func TestRebuildInTrouble(t *testing.T) {
 				}
 				return outcome
 			}
-			if sum := m.run(func(o *Options) { o.Rebuild = true }); sum.Uploaded != 0 {
+			if sum := m.run(func(o *Options) { o.Rebuild = true }); sum.Transferred != 0 {
 				t.Errorf("%+v", sum)
 			}
 			m.mirrors()

@@ -5,7 +5,9 @@
 // A [Set] is all that is said of one object. Sets are laid over each other, the strongest word
 // on top:
 //
-//	given.Over(rules.For(key)).Over(headers.Set{ContentType: headers.Guess(key)})
+//	rules.For(key).Over(given).Over(headers.Set{ContentType: headers.Guess(key)})
+//
+// So what the command line gives is for all objects, and a rule makes an exception for some.
 //
 // # Rules
 //

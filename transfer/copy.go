@@ -1,0 +1,257 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+	"merkur/transfer/headers"
+)
+
+// Props say which properties of an object a copy takes over from its source.
+type Props uint8
+
+// The properties, by the words of --copy-props and --metadata-directive.
+const (
+	PropsDefault           Props = iota // headers, metadata and tags
+	PropsAll                            // and annotations
+	PropsMetadataDirective              // headers and metadata, no tags
+	PropsNone                           // nothing
+	DirectiveCopy                       // the server is told COPY, and asked for nothing else
+	DirectiveReplace                    // the server is told REPLACE
+)
+
+// maxTagging is how many bytes of tags, as a URL query, the beginning of a copy in parts takes.
+const maxTagging = 2048
+
+// A recipe says how an object is copied: what has to be asked first, and what the server is told.
+type recipe struct {
+	inParts  bool
+	askHead  bool // for the source's headers
+	askTags  bool // for the source's tags
+	metadata string
+	tagging  string
+	noNotes  bool // annotations stay behind
+}
+
+// recipe is what aws v2 does about properties. given says that the copy is to have headers of its
+// own.
+func (p Props) recipe(inParts, given, metadataGiven bool) recipe {
+	c := recipe{inParts: inParts, noNotes: p != PropsAll}
+	switch p {
+	case DirectiveCopy, DirectiveReplace:
+		if c.noNotes = false; !inParts {
+			c.metadata = "COPY"
+			if p == DirectiveReplace {
+				c.metadata = "REPLACE"
+			}
+		}
+	case PropsNone:
+		if !inParts {
+			c.metadata, c.tagging = "REPLACE", "REPLACE"
+		}
+	case PropsMetadataDirective:
+		c.askHead = inParts || given
+		if !inParts {
+			c.tagging = "REPLACE"
+		}
+	default:
+		c.askHead, c.askTags = inParts || given, inParts
+	}
+	if c.askHead && !inParts {
+		c.metadata = "REPLACE"
+	}
+	return c
+}
+
+// copy makes the destination's server copy an object, or copies it through this machine where the
+// two servers cannot. If the source is another object than the one that is known, nothing
+// happens.
+func (r *run) copy(ctx context.Context, a Action) (manifest.Entry, error) {
+	if err := r.replaceable(a.Old); err != nil {
+		return a.From.Entry, err
+	}
+	copier, ok := r.store.(bucket.Copier)
+	if r.o.Relay || !ok {
+		return r.relay(ctx, a)
+	}
+	o, err := r.copyOptions(ctx, a)
+	if err != nil {
+		return a.From.Entry, r.gone(ctx, a, err)
+	}
+	src := bucket.Source{
+		Bucket: r.o.From.Bucket, Key: r.o.From.Prefix + a.Key, IfMatch: r.pin(a), Size: a.From.Size, Customer: r.o.From.Customer,
+	}
+	if r.o.From.Bucket == r.o.To.Bucket {
+		src.Bucket = ""
+	}
+	tags := o.Tags
+	if o.PartSize > 0 && len(tags) > maxTagging {
+		o.Tags = ""
+	}
+	obj, err := r.copyUnder(ctx, copier, a, src, o)
+	if err != nil {
+		return a.From.Entry, r.gone(ctx, a, err)
+	}
+	if o.Tags != tags {
+		if err := r.setTags(ctx, a.Key, obj.ETag, tags); err != nil {
+			return a.From.Entry, err
+		}
+	}
+	r.done(a, a.From.Size)
+	return r.copied(a, obj), nil
+}
+
+// pin is the ETag that the source must have: where a manifest tells what is in it, and for parts,
+// which must be of one object.
+func (r *run) pin(a Action) string {
+	if r.source != nil || a.From.Size >= r.o.Parts.Threshold || r.catalog != nil {
+		return a.From.Evidence.ETag
+	}
+	return ""
+}
+
+// copyOptions finds out what the server is to be told.
+func (r *run) copyOptions(ctx context.Context, a Action) (o bucket.CopyOptions, err error) {
+	asked := r.asked(a.Key)
+	described := asked // what takes a REPLACE: a redirect does not
+	described.WebsiteRedirect = ""
+	given := described.Tag() != 0
+	c := r.o.Props.recipe(a.From.Size >= r.o.Parts.Threshold, given, asked.Metadata != nil)
+	o.Terms, o.NoAnnotations = r.o.Terms, c.noNotes
+	o.MetadataDirective, o.TaggingDirective = c.metadata, c.tagging
+	if c.inParts {
+		o.PartSize = r.o.Parts.of(a.From.Size)
+	}
+	if c.askHead {
+		from := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
+		obj, err := from.head(ctx, 0)
+		if err != nil {
+			return o, err
+		}
+		asked = over(asked, headers.Set(obj.Headers))
+	}
+	if tagger, ok := r.o.From.Store.(bucket.Tagger); ok && c.askTags {
+		if o.Tags, err = tagger.Tags(ctx, r.o.From.Prefix+a.Key); err != nil {
+			return o, fmt.Errorf("read its tags: %w", err)
+		}
+	}
+	o.Headers = bucket.Headers(asked)
+	if r.catalog != nil {
+		o.Condition = a.condition()
+	}
+	return o, nil
+}
+
+// over is what a copy has: the headers that were asked for, and those of the source where
+// nothing was. User metadata count as one header, as they do for aws. Where a web server sends
+// its visitors is not taken over.
+func over(asked, source headers.Set) headers.Set {
+	if asked.Metadata != nil {
+		source.Metadata = nil
+	}
+	source.WebsiteRedirect = ""
+	return asked.Over(source)
+}
+
+// copyUnder copies under the condition. Where the answer leaves open what happened, it looks.
+func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src bucket.Source, o bucket.CopyOptions) (bucket.Object, error) {
+	dst := r.o.To.Prefix + a.Key
+	var doubt error // of a copy that may have been made
+	for range maxLooks {
+		obj, err := r.copyOnce(ctx, copier, a, src, o)
+		switch {
+		case err == nil:
+			return obj, nil
+		case errors.Is(err, bucket.ErrUncertain):
+			doubt = err
+		case doubt == nil || !errors.Is(err, bucket.ErrChanged):
+			return obj, both(doubt, err)
+		}
+		now, err := r.store.Head(ctx, dst, bucket.HeadOptions{Customer: r.o.To.Customer})
+		switch {
+		case errors.Is(err, bucket.ErrNotFound):
+			o.Condition = bucket.Condition{IfNone: r.catalog != nil}
+		case err != nil:
+			return obj, both(doubt, err)
+		case r.catalog != nil && now.ETag == o.IfMatch: // as it was
+		case r.catalog != nil && !isCopy(a.From.Entry, now):
+			return obj, both(doubt, errForeign)
+		case r.catalog != nil:
+			return now, nil
+		}
+	}
+	return bucket.Object{}, both(doubt, bucket.ErrChanged)
+}
+
+// isCopy reports whether an object surely has the content of the source.
+func isCopy(source manifest.Entry, o bucket.Object) bool {
+	if o.Size != source.Size {
+		return false
+	}
+	if o.HasCRC64 && source.Evidence.HasCRC64 {
+		return o.CRC64 == source.Evidence.CRC64
+	}
+	return o.ETag != "" && o.ETag == source.Evidence.ETag
+}
+
+// copyOnce copies under the condition, which it checks itself where the server does not heed it.
+func (r *run) copyOnce(ctx context.Context, copier bucket.Copier, a Action, src bucket.Source, o bucket.CopyOptions) (obj bucket.Object, err error) {
+	dst := r.o.To.Prefix + a.Key
+	if r.powers != nil && !r.powers.CopyConditions {
+		if err := r.check(ctx, dst, o.Condition); err != nil {
+			return obj, r.overtaken(ctx, err)
+		}
+		o.Condition = bucket.Condition{}
+	}
+	err = r.pass(ctx, a, a.Size(), func() (err error) {
+		obj, err = copier.Copy(ctx, src, dst, o)
+		return err
+	})
+	return obj, err
+}
+
+// overtaken says that the destination is not as it was.
+func (r *run) overtaken(ctx context.Context, err error) error {
+	if errors.Is(err, bucket.ErrChanged) && ctx.Err() == nil {
+		return errForeign
+	}
+	return err
+}
+
+// setTags gives tags to a copy that were too long for the request that began it. A copy without
+// its tags is none: it is removed, and the next run looks at what is there.
+func (r *run) setTags(ctx context.Context, key, etag, tags string) error {
+	tagger, ok := r.store.(bucket.Tagger)
+	if !ok {
+		return bucket.ErrUnsupported
+	}
+	err := tagger.SetTags(ctx, r.o.To.Prefix+key, tags)
+	if err == nil {
+		return nil
+	}
+	r.doubtful(key)
+	err = fmt.Errorf("write its tags: %w", err)
+	return errors.Join(err, r.store.Delete(ctx, r.o.To.Prefix+key, bucket.Condition{IfMatch: etag}))
+}
+
+// copied is what the destination has after a copy. The content is that of the source, as far as
+// anybody knows it.
+func (r *run) copied(a Action, obj bucket.Object) manifest.Entry {
+	e := a.From.Entry
+	e.Evidence.ETag, e.Evidence.Version, e.Evidence.Modified = obj.ETag, obj.Version, 0
+	if !obj.Modified.IsZero() {
+		e.Evidence.Modified = obj.Modified.Unix()
+	}
+	if obj.HasCRC64 {
+		e.Evidence.CRC64, e.Evidence.HasCRC64 = obj.CRC64, true
+	}
+	if e.Headers = r.asked(a.Key).Tag(); e.Unproven {
+		e.Digest = manifest.UnprovenDigest(e.Evidence.ETag, e.Size)
+	}
+	from := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
+	r.rememberCopy(from, target{r.store, r.o.To, e, a.Key})
+	return e
+}

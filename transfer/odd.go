@@ -1,0 +1,151 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+	"merkur/transfer/compare"
+)
+
+// Keys are any text, and most of them are paths. Those that are not, such as "/a", "a//b" and
+// "../a", cannot be compared in order with the names of a tree. So they come after all others,
+// one by one.
+
+// plain reports whether a key is the path of the file that it is downloaded to.
+func plain(key string) bool { return path.Clean("/"+key) == "/"+key && key != "" }
+
+// placeOf returns the path of the file that a key is downloaded to, and whether there is one: not
+// if it leads out of the tree, or to the tree itself.
+func placeOf(key string) (name string, ok bool) {
+	name = path.Clean("./" + strings.TrimLeft(key, "/"))
+	switch {
+	case leadsOut(key), name == ".", name == "..", strings.HasPrefix(name, "../"), strings.Contains(name, "\x00"):
+		return "", false
+	case manifest.IsReserved(name):
+		return "", false
+	}
+	return name, true
+}
+
+// leadsOut reports whether there is a point on the way along the key that lies outside of the
+// tree, as in "a/../../b/c", wherever it ends.
+func leadsOut(key string) bool {
+	depth := 0
+	for name := range strings.SplitSeq(key, "/") {
+		switch name {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
+// putOff keeps the download of a key that is no path for later. What is in its place is not to be
+// deleted: most such keys come before their places in key order.
+func (r *run) putOff(a Action) error {
+	if name, ok := placeOf(a.Key); ok {
+		r.policy.unknown.add(name)
+	}
+	return r.odd.add(a)
+}
+
+// planOdd plans the downloads of keys that are no paths. One that stands for the same file as
+// another object is left out: they would overwrite each other in turn.
+func (r *run) planOdd(ctx context.Context, c *cutter) error {
+	if r.odd.n == 0 {
+		return nil
+	}
+	if err := r.doomed.drop(func(a Action) bool { return r.policy.unknown.covers(a.Key) }); err != nil {
+		return err
+	}
+	taken := map[string]string{}
+	return r.odd.each(func(leaf []Action) error {
+		for _, a := range leaf {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			name, ok := placeOf(a.Key)
+			if !ok {
+				r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. File references a parent directory.", a.Key)})
+				continue
+			}
+			if strings.HasSuffix(a.Key, "/") {
+				r.fail(a, errors.New("its key ends in a slash, and no file can be called so"))
+				continue
+			}
+			twin, err := r.twin(ctx, name, taken)
+			if err != nil {
+				return err
+			}
+			if twin != "" {
+				r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. The file would be that of %s as well.", a.Key, twin)})
+				continue
+			}
+			taken[name] = a.Key
+			same, err := r.sameFile(ctx, a, name)
+			if err != nil {
+				r.fail(a, err)
+			}
+			if err != nil || same {
+				continue
+			}
+			r.o.Meter.plan(a)
+			if err := c.add(a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// twin returns the key of another object that stands for the same file, if there is one.
+func (r *run) twin(ctx context.Context, name string, taken map[string]string) (string, error) {
+	if other, ok := taken[name]; ok {
+		return other, nil
+	}
+	if r.source != nil {
+		_, found, err := r.source.Tree(ctx).Get(name)
+		if err != nil || !found {
+			return "", err
+		}
+		return name, nil
+	}
+	_, err := r.o.From.Store.Head(ctx, r.o.From.Prefix+name, bucket.HeadOptions{Customer: r.o.From.Customer})
+	if errors.Is(err, bucket.ErrNotFound) {
+		return "", nil
+	}
+	return name, err
+}
+
+// sameFile reports whether the file that a download is for is what the strategy takes for equal.
+func (r *run) sameFile(ctx context.Context, a Action, name string) (bool, error) {
+	info, err := r.tree.root.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return false, nil
+	}
+	t := info.ModTime()
+	file := manifest.Entry{Key: name, Size: info.Size(), MTime: manifest.Time(t.Unix(), int64(t.Nanosecond()))}
+	switch r.policy.same(r.way, a.From.facts(), inDir(&file).facts()) {
+	case compare.Same:
+		return true, nil
+	case compare.Differs:
+		return false, nil
+	}
+	if a.From.Unproven {
+		at := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
+		_, equal, err := r.proveFile(ctx, file, at)
+		return equal, err
+	}
+	sums, err := r.readSums(ctx, name, 0)
+	return err == nil && sums.digest == a.From.Digest, err
+}
