@@ -38,23 +38,26 @@ func run(args []string) int {
 		ExitErrHandler:  func(*cli.Context, error) {}, // this function prints and exits
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
 	}
-	args, err := permute(args, app.Commands)
+	args, err := permute(args)
 	if err != nil {
 		return explain(os.Stderr, usage(err))
 	}
 	if err = app.RunContext(ctx, args); err == nil {
 		return status
 	}
+	if silent := (silentError{}); errors.As(err, &silent) {
+		return exitCode(exitFailed, err)
+	}
 	return explain(os.Stderr, err)
 }
 
 // The exit codes are those of aws v2.
 const (
-	exitDone     = 0
-	exitFailed   = 1   // a transfer failed, or the run could not go on
-	exitWarned   = 2   // nothing failed, but something was left out
-	exitUsage    = 252 // the command line is wrong
-	exitNoSource = 255 // the local source does not exist
+	exitDone   = 0
+	exitFailed = 1   // a transfer failed, or the run could not go on
+	exitWarned = 2   // nothing failed, but something was left out
+	exitUsage  = 252 // the command line is wrong
+	exitConfig = 255 // the local source does not exist, or the configuration is wrong
 )
 
 // A usageError is a wrong command line.
@@ -67,6 +70,10 @@ func usage(err error) error {
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 		err = errors.New("unknown option --" + name)
+	}
+	if _, reason, ok := strings.Cut(err.Error(), " for flag -"); ok {
+		_, reason, _ = strings.Cut(reason, ": ")
+		err = errors.New(reason)
 	}
 	return usageError{err}
 }

@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Values["store"] = store
 			e.Vars = append(e.Vars, server.Env()...)
-			e.Vars = append(e.Vars, "BUCKET="+name, "AWS_ENDPOINT_URL="+proxy.URL(), "HOME="+e.WorkDir+"/home",
+			e.Vars = append(e.Vars, "BUCKET="+name, "AWS_ENDPOINT_URL="+proxy.URL(), "MERKUR_SUMMARY=1", "HOME="+e.WorkDir+"/home",
 				"XDG_CACHE_HOME="+e.WorkDir+"/cache", "XDG_STATE_HOME="+e.WorkDir+"/state",
 				"AWS_EC2_METADATA_DISABLED=true", "SERVER="+server.URL())
 			return nil

@@ -1,60 +1,183 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/urfave/cli/v2"
 )
 
-// permute moves the options of a command before its paths, keeping the order of both, so that
-// they may be given before, after and between them, as aws takes them. What follows "--" is
-// left alone.
-func permute(args []string, commands []*cli.Command) ([]string, error) {
+// permute brings a command line into the form that the library reads: the command, its options
+// written out as --name=value in their order, and then the paths. aws takes options before, after and
+// between the paths, and before the command; takes any beginning of a name that only one option
+// has; and "s3" before the command.
+func permute(args []string) ([]string, error) {
 	if len(args) < 2 {
 		return args, nil
 	}
-	i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[1]) })
-	if i < 0 {
-		return args, nil
-	}
-	valued := map[string]bool{}
-	for _, f := range commands[i].Flags {
-		for _, name := range f.Names() {
-			valued[name] = takesValue(f)
-		}
-	}
-	var options, paths []string
-	rest := args[2:]
-	for len(rest) > 0 {
+	var options, words []string
+	for rest := args[1:]; len(rest) > 0; {
 		arg := rest[0]
 		rest = rest[1:]
 		switch {
 		case arg == "-h" || arg == "--help":
-			return append(args[:2:2], "--help"), nil
+			return append(command(args[:1], words), "--help"), nil
+		case arg == "--version" || arg == "-v":
+			return []string{args[0], arg}, nil
 		case arg == "--":
-			paths = append(paths, rest...)
+			words = append(words, rest...)
 			rest = nil
 		case len(arg) < 2 || arg[0] != '-':
-			paths = append(paths, arg)
+			words = append(words, arg)
 		default:
-			options = append(options, arg)
-			if !valued[strings.TrimLeft(arg, "-")] {
-				break
+			found, more, err := spell(arg, rest)
+			if err != nil {
+				return nil, err
 			}
-			// As for aws, what looks like an option is none's value: "--exclude=-x" says so.
-			if len(rest) == 0 || len(rest[0]) > 1 && rest[0][0] == '-' {
-				return nil, fmt.Errorf("option %s needs a value", arg)
-			}
-			options = append(options, rest[0])
-			rest = rest[1:]
+			options, rest = append(options, found...), more
 		}
 	}
-	return slices.Concat(args[:2], options, []string{"--"}, paths), nil
+	if len(words) == 0 {
+		return args, nil
+	}
+	return slices.Concat(command(args[:1], words), options, []string{"--"}, bare(words)[1:]), nil
 }
 
-func takesValue(f cli.Flag) bool {
-	d, ok := f.(cli.DocGenerationFlag)
-	return ok && d.TakesValue()
+// command is the program and the command that it is given, if any.
+func command(program, words []string) []string {
+	if words = bare(words); len(words) > 0 {
+		return append(slices.Clone(program), words[0])
+	}
+	return slices.Clone(program)
+}
+
+// bare are the words without the "s3" that aws has before its commands.
+func bare(words []string) []string {
+	if len(words) > 1 && words[0] == "s3" {
+		return words[1:]
+	}
+	return words
+}
+
+// spell writes one option out with its value, which may be what follows, and returns what is
+// left.
+func spell(arg string, rest []string) (spelled, left []string, err error) {
+	name, value, has := strings.Cut(arg, "=")
+	if !strings.HasPrefix(name, "--") {
+		return nil, nil, fmt.Errorf("unknown option %s", name)
+	}
+	o, err := resolve(strings.TrimPrefix(name, "--"))
+	if err != nil {
+		return nil, nil, err
+	}
+	write := func(value string) { spelled = append(spelled, "--"+o.name+"="+value) }
+	switch {
+	case o.kind == toggle && has:
+		return nil, nil, fmt.Errorf("option --%s takes no value", o.name)
+	case o.kind == toggle:
+		return []string{"--" + o.name}, rest, nil
+	case has:
+		write(value)
+	case o.kind == optional && (len(rest) == 0 || !slices.Contains(o.choices, rest[0])):
+		write(o.none)
+	case len(rest) == 0 || isOption(rest[0]):
+		// As for aws, what looks like an option is none's value: "--exclude=-x" says so.
+		return nil, nil, fmt.Errorf("option --%s needs a value", o.name)
+	default:
+		write(rest[0])
+		rest = rest[1:]
+	}
+	for o.kind == many && len(rest) > 0 && !isOption(rest[0]) && isGrant(rest[0]) {
+		write(rest[0])
+		rest = rest[1:]
+	}
+	return spelled, rest, nil
+}
+
+func isOption(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
+
+// isGrant tells the values of --grants from paths that follow them.
+func isGrant(arg string) bool {
+	permission, grantee, ok := strings.Cut(arg, "=")
+	return ok && grantee != "" && slices.Contains(permissions, permission)
+}
+
+// resolve finds the option that a name, or the beginning of one, stands for. The options of aws
+// go before ours, so that what is short enough for aws is for us.
+func resolve(name string) (option, error) {
+	if o, ok := find(name); ok {
+		return o, nil
+	}
+	var theirs, all []option
+	for _, g := range groups {
+		for _, o := range g.options {
+			if name == "" || !strings.HasPrefix(o.name, name) {
+				continue
+			}
+			if all = append(all, o); !o.ours {
+				theirs = append(theirs, o)
+			}
+		}
+	}
+	for _, found := range [][]option{theirs, all} {
+		if len(found) == 1 {
+			return found[0], nil
+		}
+	}
+	if len(all) > 0 {
+		names := make([]string, len(all))
+		for i := range all {
+			names[i] = "--" + all[i].name
+		}
+		return option{}, fmt.Errorf("option --%s is ambiguous: it could be %s", name, strings.Join(names, ", "))
+	}
+	return option{}, unknownOption(name)
+}
+
+// unknownOption says that there is no such option, and what may have been meant.
+func unknownOption(name string) error {
+	known := map[string]string{
+		"recursive":     "sync is always recursive",
+		"expected-size": "only cp takes it",
+		"summarize":     "--summary prints a closing line",
+		"checksum":      "content is compared without it",
+		"dry-run":       "--dryrun is meant",
+		"size":          "--size-only is meant",
+	}
+	if hint, ok := known[name]; ok {
+		return fmt.Errorf("unknown option --%s: %s", name, hint)
+	}
+	best, least := "", 3
+	for _, g := range groups {
+		for _, o := range g.options {
+			if d := distance(name, o.name); d < least {
+				best, least = o.name, d
+			}
+		}
+	}
+	if best != "" {
+		return fmt.Errorf("unknown option --%s: did you mean --%s?", name, best)
+	}
+	return errors.New("unknown option --" + name)
+}
+
+// distance is the number of letters to be put in, taken out or changed between two words
+// (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost = 1 + min(last, row[j], row[j+1])
+			}
+			last, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
 }

@@ -5,279 +5,272 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
+	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
-	"merkur/hashing"
+	"merkur/cmd/merkur/output"
+	"merkur/cmd/merkur/settings"
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/store/cache"
 	"merkur/store/catalog"
 	"merkur/transfer"
+	"merkur/transfer/pace"
 )
 
 func syncCommand(status *int) *cli.Command {
-	follow, filters := true, []transfer.Filter(nil)
-	given := ordered{&follow, &filters}
+	g := &given{values: map[string]string{}}
 	return &cli.Command{
 		Name:      "sync",
-		Usage:     "make an S3 prefix equal to a local directory",
-		ArgsUsage: "DIR s3://BUCKET[/PREFIX]",
-		Description: "Hashes DIR, compares it with the manifest kept in the bucket, and sends what is different.\n" +
+		Usage:     "make one of two trees equal to the other",
+		ArgsUsage: "DIR s3://BUCKET[/PREFIX] | s3://BUCKET[/PREFIX] DIR | s3://BUCKET[/PREFIX] s3://BUCKET[/PREFIX]",
+		Description: "Makes the second path equal to the first: up, down, or from bucket to bucket. Compares content,\n" +
+			"through the manifest that it keeps in the bucket, and transfers what is different.\n" +
 			"Options may stand before, after and between the paths.",
 		HideHelpCommand: true, // a directory may have the name "help"
-		Flags:           syncFlags(given),
+		Flags:           flags(g),
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
 		Action: func(c *cli.Context) error {
-			s, err := readCommand(c, given)
+			q, err := readRequest(g, c.Args().Slice())
 			if err != nil {
 				return err
 			}
-			*status, err = s.run(c.Context)
+			*status, err = q.run(c.Context)
+			if err != nil && g.on("quiet") {
+				return silentError{err}
+			}
 			return err
 		},
 	}
 }
 
-func syncFlags(given ordered) []cli.Flag {
-	const selecting, compare, safety, output, server = "1. What to mirror", "2. Comparing", "3. Safety", "4. Output", "5. Server"
-	return []cli.Flag{
-		&cli.GenericFlag{Name: "exclude", Category: selecting, Usage: "leave out paths that match `PATTERN`; the last match of all --exclude and --include decides", Value: &filterFlag{given.filters, false}},
-		&cli.GenericFlag{Name: "include", Category: selecting, Usage: "take in again paths that match `PATTERN`", Value: &filterFlag{given.filters, true}},
-		switchOption{&cli.GenericFlag{Name: "follow-symlinks", Category: selecting, Usage: "mirror what symbolic links point to (the default)", Value: &switchFlag{given.follow, true}}},
-		switchOption{&cli.GenericFlag{Name: "no-follow-symlinks", Category: selecting, Usage: "leave symbolic links out", Value: &switchFlag{given.follow, false}}},
-		&cli.BoolFlag{Name: "delete", Category: selecting, Usage: "delete objects that have no file"},
+// A silentError ended a run that was to print nothing.
+type silentError struct{ error }
 
-		&cli.BoolFlag{Name: "no-cache", Category: compare, Usage: "remember nothing from run to run: hash every file"},
-		&cli.StringFlag{Name: "cache-dir", Category: compare, Usage: "keep caches in `DIR`", EnvVars: []string{"MERKUR_CACHE_DIR"}},
-		&cli.BoolFlag{Name: "rehash", Category: compare, Usage: "hash every file, though the cache knows it"},
-		&cli.StringFlag{Name: "rehash-share", Category: compare, Usage: "hash this `SHARE` of the files again that the cache knows (such as 0.01 or 1%)", Value: "0.1%"},
-		&cli.BoolFlag{Name: "trust-stat", Category: compare, Usage: "trust size and times also on file systems that hide writes (tmpfs)"},
-
-		&cli.BoolFlag{Name: "dryrun", Category: safety, Usage: "show what would be done, and do nothing"},
-		&cli.StringFlag{Name: "max-delete", Category: safety, Usage: "delete at most `N` objects, or N% of them (default: 50%, and always 100)"},
-		&cli.BoolFlag{Name: "allow-empty-source", Category: safety, Usage: "with --delete: let an empty directory delete everything"},
-		&cli.BoolFlag{Name: "rebuild-manifest", Category: safety, Usage: "list the bucket and make a new manifest, whatever the present one says"},
-
-		&cli.BoolFlag{Name: "quiet", Category: output, Usage: "print nothing but what ends the run"},
-		&cli.BoolFlag{Name: "only-show-errors", Category: output, Usage: "print warnings and errors only"},
-		&cli.BoolFlag{Name: "no-progress", Category: output, Usage: "show no progress"},
-
-		&cli.StringFlag{Name: "endpoint-url", Category: server, Usage: "the server's `URL`"},
-		&cli.StringFlag{Name: "region", Category: server, Usage: "the bucket's `REGION`"},
-		&cli.StringFlag{Name: "profile", Category: server, Usage: "the `PROFILE` of the AWS configuration"},
-		&cli.BoolFlag{Name: "no-sign-request", Category: server, Usage: "send no credentials"},
-	}
-}
-
-// ordered are the values of options of which several may be given, where their order counts.
-type ordered struct {
-	follow  *bool // symbolic links: the last of the two options decides
-	filters *[]transfer.Filter
-}
-
-// A filterFlag appends to the filters of the command, so that their order is that of the
-// command line.
-type filterFlag struct {
-	filters *[]transfer.Filter
-	include bool
-}
-
-func (f *filterFlag) Set(pattern string) error {
-	*f.filters = append(*f.filters, transfer.Filter{Include: f.include, Pattern: pattern})
-	return nil
-}
-
-func (f *filterFlag) String() string { return "" }
-
-// A switchFlag is one of two options without a value that set the same thing to its opposites.
-type switchFlag struct {
-	to *bool
-	on bool
-}
-
-func (f *switchFlag) Set(value string) error {
-	set, err := strconv.ParseBool(value)
-	if err == nil {
-		*f.to = f.on == set
-	}
-	return err
-}
-
-func (f *switchFlag) String() string { return "" }
-
-// IsBoolFlag tells the flag package that no value follows.
-func (f *switchFlag) IsBoolFlag() bool { return true }
-
-// A switchOption is the option of a switchFlag; it tells the help, and permute, the same.
-type switchOption struct{ *cli.GenericFlag }
-
-func (switchOption) TakesValue() bool { return false }
-func (switchOption) GetValue() string { return "" }
-func (o switchOption) String() string { return cli.FlagStringer(o) }
-
-// A syncRun is a sync as it was asked for.
-type syncRun struct {
-	options  transfer.Options
-	from     string // as it was given
-	to       location
-	server   bucket.Config
-	filters  []transfer.Filter
-	cacheDir string
-	noCache  bool
-	printer  *printer
-}
-
-// readCommand turns the command line into a run. It finds all that is wrong with it before
-// anything is done.
-func readCommand(c *cli.Context, given ordered) (*syncRun, error) {
-	if c.NArg() != 2 {
-		return nil, usage(fmt.Errorf("sync takes a directory and an s3:// path, not %d paths", c.NArg()))
-	}
-	from, dest := c.Args().Get(0), c.Args().Get(1)
-	if isRemote(from) || !isRemote(dest) {
-		return nil, usage(fmt.Errorf("sync goes from a local directory to an s3:// path; %s to %s does not", from, dest))
-	}
-	to, err := parseLocation(dest)
-	if err != nil {
-		return nil, usage(err)
-	}
-	limit, err := parseLimit(c.String("max-delete"))
-	if err != nil {
-		return nil, usage(fmt.Errorf("--max-delete: %w", err))
-	}
-	share, err := parseShare(c.String("rehash-share"))
-	if err != nil {
-		return nil, usage(fmt.Errorf("--rehash-share: %w", err))
-	}
-	if from == "" {
-		return nil, noSourceError{from} // and not the working directory
-	}
-	dir, err := filepath.Abs(from)
-	if err != nil {
-		return nil, err
-	}
-	s := &syncRun{
-		from: from, to: to, filters: *given.filters, noCache: c.Bool("no-cache"), cacheDir: c.String("cache-dir"),
-		server: bucket.Config{
-			Endpoint: c.String("endpoint-url"), Region: c.String("region"), Profile: c.String("profile"),
-			Anonymous: c.Bool("no-sign-request"),
-		},
-		printer: newPrinter(dir, to, verbosity(c), c.Bool("dryrun")),
-	}
-	s.options = transfer.Options{
-		Dir: dir, Prefix: to.prefix, Delete: c.Bool("delete"), DryRun: c.Bool("dryrun"),
-		MaxDelete: limit, AllowEmpty: c.Bool("allow-empty-source"), Rebuild: c.Bool("rebuild-manifest"),
-		Scan: hashing.Options{
-			Follow: *given.follow, Rehash: c.Bool("rehash"), RehashShare: share,
-			TrustStat: c.Bool("trust-stat"), Seed: rand.Uint64(),
-		},
-	}
-	return s, nil
-}
-
-// parseLimit reads a number of objects, or a share of them in percent.
-func parseLimit(s string) (transfer.Limit, error) {
-	if s == "" {
-		return transfer.Limit{}, nil
-	}
-	number, percent := strings.CutSuffix(s, "%")
-	n, err := strconv.ParseUint(number, 10, 63)
-	if err != nil || percent && n > 100 {
-		return transfer.Limit{}, fmt.Errorf("%q is neither a number of objects nor a share such as 10%%", s)
-	}
-	if percent {
-		return transfer.Limit{Percent: n, Given: true}, nil
-	}
-	return transfer.Limit{Count: n, Given: true}, nil
-}
-
-// parseShare reads a share as a number from 0 to 1, or in percent.
-func parseShare(s string) (float64, error) {
-	number, percent := strings.CutSuffix(s, "%")
-	share, err := strconv.ParseFloat(number, 64)
-	if percent {
-		share /= 100
-	}
-	if err != nil || !(share >= 0 && share <= 1) {
-		return 0, fmt.Errorf("%q is not a share such as 0.01 or 1%%", s)
-	}
-	return share, nil
-}
+func (e silentError) Unwrap() error { return e.error }
 
 // run carries out the sync and returns the exit code.
-func (s *syncRun) run(ctx context.Context) (int, error) {
-	switch info, err := os.Stat(s.options.Dir); {
-	case errors.Is(err, fs.ErrNotExist):
-		return exitFailed, noSourceError{s.from}
-	case err != nil:
-		return exitFailed, err
-	case !info.IsDir():
-		// As aws says it. There, with --delete, the source then counts as empty.
-		s.printer.err(printTroubles, "warning: Skipping file "+s.options.Dir+"/. File does not exist.")
-		return exitWarned, nil
-	}
-	store, err := bucket.Open(ctx, s.server, s.to.bucket)
+func (q *request) run(ctx context.Context) (code int, err error) {
+	printer, closeLog, err := q.printer()
 	if err != nil {
 		return exitFailed, err
 	}
-	o := &s.options
-	o.Store = store
-	o.Place = store.Endpoint() + " " + s.to.String()
-	o.Filters = transfer.NewFilters(s.filters, filepath.ToSlash(o.Dir), s.to.bucket+"/"+s.to.prefix)
-	done, err := s.remember()
+	defer func() {
+		printer.End(exitCode(code, err), err)
+		closeLog()
+	}()
+	if done, code, err := q.checkLocal(printer); done || err != nil {
+		return code, err
+	}
+	stores, err := q.open(ctx, printer)
+	if err != nil {
+		return exitFailed, err
+	}
+	done, err := q.remember(printer)
 	if err != nil {
 		return exitFailed, err
 	}
 	defer done()
-	o.Meter = s.printer.start()
-	o.Report = s.printer.event
-	sum, err := transfer.Upload(ctx, *o)
-	s.printer.finish(sum, store.Requests(), err)
+	o := &q.options
+	o.Meter = &transfer.Meter{}
+	printer.Start(o.Meter)
+	o.Report = printer.Event
+	sum, err := transfer.Sync(ctx, *o)
+	if werr := printer.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
+		err = fmt.Errorf("print: %w", werr)
+	}
 	switch {
 	case err != nil:
 		return exitFailed, err
 	case sum.Failed > 0:
 		return exitFailed, nil
-	case sum.Problems > 0:
+	case sum.Problems+sum.Warnings > 0:
 		return exitWarned, nil
 	}
 	return exitDone, nil
 }
 
+// checkLocal looks at the local end. A source that is a file is told of as aws does it; there,
+// with --delete, it then counts as empty. A destination is made if it is not there.
+func (q *request) checkLocal(p *output.Printer) (done bool, code int, err error) {
+	if q.to.dir != "" {
+		return false, exitFailed, os.MkdirAll(q.to.dir, 0o777)
+	}
+	if q.from.dir == "" {
+		return false, exitDone, nil
+	}
+	switch info, err := os.Stat(q.from.dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, exitFailed, noSourceError{q.from.typed}
+	case err != nil:
+		return true, exitFailed, err
+	case !info.IsDir():
+		p.Warn("Skipping file " + q.from.dir + "/. File does not exist.")
+		return true, exitWarned, nil
+	}
+	return false, exitDone, nil
+}
+
+// printer makes what prints. The caller closes the log in the end.
+func (q *request) printer() (*output.Printer, func(), error) {
+	g := q.given
+	o := output.Options{
+		From: q.from.shown(), To: q.to.shown(), DryRun: g.on("dryrun"), JSON: g.text("output") == "json",
+		Summary: g.on("summary") || term.IsTerminal(int(os.Stderr.Fd())), ProgressMultiline: g.on("progress-multiline"), Hint: hint,
+	}
+	seconds, err := g.number("progress-frequency", 0)
+	if err != nil {
+		return nil, nil, usage(err)
+	}
+	if o.ProgressFrequency = time.Duration(seconds) * time.Second; g.has("progress-frequency") {
+		o.Progress = output.Always
+	}
+	switch {
+	case g.on("quiet"):
+		o.Verbosity = output.Nothing
+	case g.on("only-show-errors"):
+		o.Verbosity = output.Troubles
+	case g.on("no-progress"):
+		o.Verbosity = output.Lines
+	}
+	switch g.text("color") {
+	case "on":
+		o.Color = output.Always
+	case "off":
+		o.Color = output.Never
+	}
+	if !g.has("log-file") {
+		return output.New(o), func() {}, nil
+	}
+	log, err := output.OpenLog(g.text("log-file"))
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Log = log
+	return output.New(o), func() { log.Close() }, nil
+}
+
+// shown is an end as lines show it.
+func (e end) shown() output.End {
+	if e.remote() {
+		return output.Remote(e.bucket, e.prefix)
+	}
+	return output.Local(e.dir)
+}
+
+// open opens the ends that are in buckets, and makes the two sides of the run.
+func (q *request) open(ctx context.Context, p *output.Printer) ([]*bucket.S3, error) {
+	if q.given.on("debug") {
+		debug := func(line string) { p.Event(transfer.Event{Why: line}) }
+		q.source.Debug, q.dest.Debug = debug, debug
+		q.explainSettings(debug)
+	}
+	var stores []*bucket.S3
+	side := func(e end, c bucket.Config, key *bucket.CustomerKey) (transfer.Side, error) {
+		if !e.remote() {
+			return transfer.Side{Dir: e.dir}, nil
+		}
+		s, err := bucket.Open(ctx, c, e.bucket)
+		if err != nil {
+			return transfer.Side{}, err
+		}
+		stores = append(stores, s)
+		return transfer.Side{
+			Store: s, Bucket: e.bucket, Prefix: e.prefix, Customer: key, Place: s.Endpoint() + " " + e.location.String(),
+		}, nil
+	}
+	o := &q.options
+	sourceKey, err := q.given.customerKey("sse-c-copy-source")
+	if err == nil && !q.to.remote() {
+		sourceKey = o.Terms.Customer
+	}
+	if err == nil {
+		o.From, err = side(q.from, q.source, sourceKey)
+	}
+	if err == nil {
+		o.To, err = side(q.to, q.dest, o.Terms.Customer)
+	}
+	if o.Gate == nil {
+		o.Gate = pace.Adaptive(pace.Options{Target: q.settings.TargetBandwidth, Most: mostAtOnce, Throttled: func() (n int64) {
+			for _, s := range stores {
+				n += s.Throttled()
+			}
+			return n
+		}})
+	}
+	return stores, err
+}
+
+// mostAtOnce is how many requests move data at once where nobody set it: each holds a file and
+// a connection, and there may be no more than 256 of them.
+const mostAtOnce = 64
+
+// explainSettings says in debug lines where settings come from.
+func (q *request) explainSettings(debug func(string)) {
+	for _, name := range settings.Names() {
+		if origin, ok := q.settings.Origin[name]; ok {
+			debug(fmt.Sprintf("setting %s is taken from %s", name, origin))
+			switch name {
+			case "should_stream", "disk_throughput", "direct_io":
+				debug(fmt.Sprintf("setting %s is for the C client of aws and has no effect here", name))
+			}
+		}
+	}
+	for _, err := range q.settings.Skipped {
+		debug(err.Error())
+	}
+}
+
+// requestsOf are those of all stores, by kind.
+func requestsOf(stores []*bucket.S3) map[string]int64 {
+	sum := map[string]int64{}
+	for _, s := range stores {
+		for kind, n := range maps.All(s.Requests()) {
+			sum[kind] += n
+		}
+	}
+	return sum
+}
+
 // remember opens what is kept from run to run. None of it is needed: what is wrong with it is
 // told, and the run goes on without.
-func (s *syncRun) remember() (done func(), err error) {
-	dir := s.cacheDir
+func (q *request) remember(p *output.Printer) (done func(), err error) {
+	dir := q.cacheDir
 	if dir == "" {
 		if dir, err = cache.DefaultDir(); err != nil {
-			s.printer.note("no place for a cache: " + err.Error())
+			p.Note("no place for a cache: " + err.Error())
 			return func() {}, nil
 		}
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	o := &s.options
+	o := &q.options
 	o.Scan.Leave = []string{dir}
-	if o.Identity, err = catalog.Identify(identityDir(), o.Place); err != nil {
-		s.printer.note("cannot tell who is writing: " + err.Error())
+	if q.to.remote() {
+		if o.Identity, err = catalog.Identify(identityDir(), o.To.Place); err != nil {
+			p.Note("cannot tell who is writing: " + err.Error())
+		}
 	}
-	if s.noCache {
+	if q.noCache {
 		return o.Identity.Release, nil
 	}
-	tag := manifest.TagOf([]byte(o.Dir))
-	kept := cache.Open(filepath.Join(dir, fmt.Sprintf("tree-%x", tag[:8])), cache.Options{Identity: []byte(o.Dir)})
+	about := q.from.dir + q.to.dir
+	if about == "" {
+		about = o.From.Place + " to " + o.To.Place
+	}
+	tag := manifest.TagOf([]byte(about))
+	kept := cache.Open(filepath.Join(dir, fmt.Sprintf("tree-%x", tag[:8])), cache.Options{Identity: []byte(about)})
 	o.Scan.Cache, o.Pages, o.State = kept.Digests(), kept.Pages(), kept.State()
-	told := s.tell(kept.Notes())
+	told := tell(p, kept.Notes())
 	return func() {
 		kept.Close()
-		s.tell(kept.Notes()[told:])
+		tell(p, kept.Notes()[told:])
 		o.Identity.Release()
 	}, nil
 }
@@ -293,9 +286,9 @@ func identityDir() string {
 }
 
 // tell prints notes and returns how many they were.
-func (s *syncRun) tell(notes []string) int {
+func tell(p *output.Printer, notes []string) int {
 	for _, n := range notes {
-		s.printer.note(n)
+		p.Note(n)
 	}
 	return len(notes)
 }

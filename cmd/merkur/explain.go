@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"merkur/cmd/merkur/settings"
+	"merkur/manifest"
+	"merkur/store/bucket"
+	"merkur/transfer"
+)
+
+// This file says what ended the program. An error says what happened; a hint, on a line of its
+// own, what to do about it. What is printed while a run goes on is the business of package
+// output.
+
+// A noSourceError is a local source that is not there. The words are aws's.
+type noSourceError struct{ path string }
+
+func (e noSourceError) Error() string {
+	return "The user-provided path " + e.path + " does not exist."
+}
+
+// explain prints an error that ended the program, and a hint if there is one. It returns the
+// exit code.
+func explain(w io.Writer, err error) int {
+	code := exitCode(exitFailed, err)
+	prefix := map[int]string{exitFailed: "fatal error: ", exitUsage: "merkur: "}[code]
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "cancelled: ctrl-c received")
+		return code
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s%v\n", prefix, err)
+	if h := hint(err); h != "" {
+		fmt.Fprintf(&b, "hint: %s\n", h)
+	}
+	w.Write(b.Bytes())
+	return code
+}
+
+// exitCode is that of a run that ended with err, or with code if that is nil.
+func exitCode(code int, err error) int {
+	var wrong usageError
+	var missing noSourceError
+	var config *settings.Error
+	var framework cli.ExitCoder
+	switch {
+	case err == nil:
+		return code
+	case errors.As(err, &wrong), errors.As(err, &framework):
+		return exitUsage
+	case errors.As(err, &missing), errors.As(err, &config):
+		return exitConfig
+	}
+	return exitFailed
+}
+
+// brokenPipe reports whether nobody reads the lines any more, which is no failure of the run.
+func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// hint says what a person can do about an error.
+func hint(err error) string {
+	var wrong usageError
+	switch {
+	case errors.As(err, &wrong):
+		return "merkur sync --help lists the options of this version"
+	case errors.Is(err, manifest.ErrVersion):
+		return "use a newer merkur; or --rebuild-manifest lists the bucket and makes a manifest of this version"
+	case errors.Is(err, manifest.ErrCorrupt):
+		return "--rebuild-manifest lists the bucket and makes a new manifest; no object is sent again that is equal"
+	case errors.Is(err, transfer.ErrEmptySource):
+		return "is the right directory mounted? --allow-empty-source lets an empty one delete everything"
+	case errors.Is(err, transfer.ErrTooManyDeletes):
+		return "see them with --dryrun; --max-delete N or N% allows them"
+	case errors.Is(err, bucket.ErrNoBucket):
+		return "merkur makes no buckets; check the name, the region and --endpoint-url"
+	case errors.Is(err, bucket.ErrNoCredentials):
+		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --no-sign-request for a public bucket"
+	}
+	return ""
+}

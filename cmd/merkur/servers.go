@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"merkur/cmd/merkur/settings"
+	"merkur/store/bucket"
+)
+
+// loadSettings reads the s3 section of the configuration, and the options that go before it.
+func loadSettings(g *given) (settings.Settings, error) {
+	flags := map[string]string{}
+	for _, name := range settings.Names() {
+		if value, ok := g.values[strings.ReplaceAll(name, "_", "-")]; ok {
+			flags[name] = value
+		}
+	}
+	return settings.Load(settings.Options{Profile: g.text("profile"), Flags: flags})
+}
+
+// readServers reads how the two ends are reached.
+func (q *request) readServers() error {
+	g, s := q.given, q.settings
+	c := bucket.Config{
+		Endpoint: g.text("endpoint-url"), Region: g.text("region"), Profile: g.text("profile"),
+		Anonymous: g.on("no-sign-request"), NoVerifyTLS: g.on("no-verify-ssl"), CABundle: g.text("ca-bundle"),
+		Accelerate: s.Accelerate, DualStack: s.DualStack, SignPayload: s.PayloadSigning,
+		RequestPayer: g.text("request-payer"),
+		Addressing:   map[string]bucket.Addressing{"path": bucket.AddressPath, "virtual": bucket.AddressHost}[s.AddressingStyle],
+	}
+	var err error
+	if c.PageSize, err = g.number("page-size", 1); err != nil {
+		return err
+	}
+	if c.ReadTimeout, err = g.timeout("cli-read-timeout"); err != nil {
+		return err
+	}
+	if c.ConnectTimeout, err = g.timeout("cli-connect-timeout"); err != nil {
+		return err
+	}
+	if c.Accelerate && c.Endpoint != "" {
+		return fmt.Errorf("a custom endpoint cannot be combined with S3 Accelerate")
+	}
+	if s.MaxBandwidth > 0 {
+		c.Limit = bucket.NewLimiter(float64(s.MaxBandwidth))
+	}
+	q.source, q.dest = c, c
+	if !q.from.remote() || !q.to.remote() {
+		return nil
+	}
+	// As for aws, a region of its own means that the source is not behind --endpoint-url.
+	if g.has("source-region") {
+		q.source.Region, q.source.Endpoint = g.text("source-region"), ""
+	}
+	if g.has("source-endpoint-url") {
+		q.source.Endpoint = g.text("source-endpoint-url")
+	}
+	if g.has("source-profile") {
+		q.source.Profile = g.text("source-profile")
+	}
+	q.options.Relay = q.source.Profile != q.dest.Profile || g.has("source-endpoint-url") && q.source.Endpoint != q.dest.Endpoint
+	return nil
+}
