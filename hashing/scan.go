@@ -26,6 +26,7 @@ type Options struct {
 	Follow  bool                  // symbolic links stand for what they point to; else they are left out silently
 	Select  func(key string) bool // whether a file is part of the tree; nil: all are
 	Descend func(key string) bool // whether a directory, whose key ends in "/", is walked at all; nil: all are
+	Draft   func(key string)      // told of files that are being written, or were when a run died; nil: nobody wants to know
 	Stat    bool                  // look at files and read none: entries have no digest, and no cache is used
 	Leave   []string              // paths of directories that are not part of the tree wherever they are found
 	MaxKey  int                   // longest key, in bytes; 0: manifest.MaxKey
@@ -243,7 +244,13 @@ func (s *Scan) wants(key string) bool {
 	if isDir(key) {
 		return !manifest.IsReserved(key) && (s.o.Descend == nil || s.o.Descend(key))
 	}
-	return !IsDraft(key) && (s.o.Select == nil || s.o.Select(key))
+	if IsDraft(key) {
+		if s.o.Draft != nil {
+			s.o.Draft(key)
+		}
+		return false
+	}
+	return s.o.Select == nil || s.o.Select(key)
 }
 
 // DraftPrefix begins the names of files that are being written and are not part of the tree yet.
