@@ -193,6 +193,9 @@ type CopyOptions struct {
 	// PartSize has the object copied in parts of so many bytes. Then nothing is taken over from the
 	// source: headers and tags are those given here. 0: in one request.
 	PartSize int64
+	// Each makes the request for one part of a copy in parts; so the caller decides how many
+	// there are at once, up to eight. nil makes it at once.
+	Each func(bytes int64, request func() error) error
 }
 
 // A Copier copies on the server's side. It is an optional power of a Store.

@@ -132,7 +132,7 @@ func (s *S3) copyInParts(ctx context.Context, src Source, dst string, o CopyOpti
 	if err != nil {
 		return Object{}, err
 	}
-	obj, err := u.copyFrom(ctx, src, o.PartSize)
+	obj, err := u.copyFrom(ctx, src, o)
 	if err != nil && !errors.Is(err, ErrUncertain) {
 		// The first error is the one to report: a part left behind costs money, not truth.
 		err = errors.Join(err, u.Abort(context.WithoutCancel(ctx)))
@@ -142,12 +142,17 @@ func (s *S3) copyInParts(ctx context.Context, src Source, dst string, o CopyOpti
 
 // copyFrom copies all parts, a bounded number at once, and completes the upload. An empty
 // object is one part, too, but of no range.
-func (u *upload) copyFrom(ctx context.Context, src Source, size int64) (Object, error) {
+func (u *upload) copyFrom(ctx context.Context, src Source, o CopyOptions) (Object, error) {
+	each, size := o.Each, o.PartSize
+	if each == nil {
+		each = func(_ int64, request func() error) error { return request() }
+	}
 	group, parts := errgroup.WithContext(ctx)
 	group.SetLimit(copyParallel)
 	for n, first := int32(1), int64(0); first < max(src.Size, 1); n, first = n+1, first+size {
 		group.Go(func() error {
-			return u.copyPart(parts, n, src, first, min(size, src.Size-first))
+			length := min(size, src.Size-first)
+			return each(length, func() error { return u.copyPart(parts, n, src, first, length) })
 		})
 	}
 	if err := group.Wait(); err != nil {
