@@ -74,6 +74,8 @@ type Options struct {
 	Identity Identity
 	// Terms are those on which root and packs are kept.
 	Terms bucket.Terms
+	// Customer is the key that the objects, not root and packs, are encrypted with; nil: none.
+	Customer *bucket.CustomerKey
 	// Copies has Probe find out about copies as well.
 	Copies bool
 	// Rebuild starts from nothing, whatever the manifest says. The first commit replaces it.
@@ -172,6 +174,9 @@ func (c *Catalog) Foreign() []manifest.Intent {
 		return c.dead(i) || i.Run == c.run
 	})
 }
+
+// Intents returns the intents of all runs, under way or not.
+func (c *Catalog) Intents() []manifest.Intent { return c.intents() }
 
 // Doomed returns the entries that this run's own intent lists as being deleted: those of the
 // last edit that nothing stood in the way of.

@@ -25,6 +25,8 @@ type Edit struct {
 	// one it had is replaced. Neither: none.
 	Range  *manifest.Range
 	Doomed []manifest.Entry // at most manifest.MaxPage, in key order
+	// Listed says that the doomed were found in a listing: the tree need not have named them.
+	Listed bool
 	// Settled are the runs whose abandoned intents have been dealt with.
 	Settled []manifest.ID
 }
@@ -230,7 +232,7 @@ func (c *Catalog) merge(ctx context.Context, e Edit) ([]manifest.Change, []Confl
 	var merged []manifest.Change
 	var conflicts []Conflict
 	for i, ch := range e.Changes {
-		if doomed[ch.Key] && theirs[ch.Key] == nil && !ours[ch.Key] {
+		if doomed[ch.Key] && theirs[ch.Key] == nil && !ours[ch.Key] && !e.Listed {
 			conflicts = append(conflicts, Conflict{Key: ch.Key, Kept: true, Gone: true})
 			continue
 		}
@@ -283,7 +285,7 @@ func (c *Catalog) holding(ctx context.Context, changes []manifest.Change, unclea
 
 // holds reports whether the bucket holds what the change says.
 func (c *Catalog) holds(ctx context.Context, ch manifest.Change) (bool, error) {
-	obj, err := c.store.Head(ctx, c.o.Prefix+ch.Key, bucket.HeadOptions{})
+	obj, err := c.store.Head(ctx, c.o.Prefix+ch.Key, bucket.HeadOptions{Customer: c.o.Customer})
 	if errors.Is(err, bucket.ErrNotFound) {
 		return ch.New == nil, nil
 	}

@@ -37,20 +37,21 @@ func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
 	}
 	// One name a writer: where deletes are not allowed, one object at most is left behind.
 	key := fmt.Sprintf("%s%s%x", c.o.Prefix, probes, c.o.Identity.Writer[:])
-	p, err = c.tryPowers(ctx, key)
+	p, sure, err := c.tryPowers(ctx, key)
 	if derr := c.store.Delete(ctx, key, bucket.Condition{}); err == nil && !denied(derr) {
 		err = derr
 	}
 	if err != nil {
 		return p, fmt.Errorf("probe what the server can do: %w", err)
 	}
-	if c.o.State != nil {
+	if c.o.State != nil && sure {
 		c.o.State.Remember(c.powersRecord(), p.encode(c.o.Now()))
 	}
 	return p, nil
 }
 
-func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err error) {
+// tryPowers is sure unless something passing may have kept it from the truth.
+func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure bool, err error) {
 	body := []byte("probe\n")
 	if _, err = c.put(ctx, key, body, bucket.PutOptions{}); err == nil {
 		p.Checksums = true
@@ -58,7 +59,7 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err erro
 		_, err = c.putBytes(ctx, key, body, bucket.PutOptions{})
 	}
 	if err != nil {
-		return p, err
+		return p, false, err
 	}
 	// The conditions below do not hold. A server that heeds them refuses.
 	const noETag = "00000000000000000000000000000000"
@@ -74,13 +75,14 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, err erro
 	}
 	for _, err := range []error{exists, differs, deleted} {
 		if err != nil && !errors.Is(err, bucket.ErrChanged) && !errors.Is(err, bucket.ErrUnsupported) {
-			return p, err
+			return p, false, err
 		}
 	}
 	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
 	p.DeleteConditions = errors.Is(deleted, bucket.ErrChanged)
 	p.CopyConditions = errors.Is(copied, bucket.ErrChanged)
-	return p, nil
+	sure = copied == nil || errors.Is(copied, bucket.ErrChanged) || errors.Is(copied, bucket.ErrUnsupported) || denied(copied)
+	return p, sure, nil
 }
 
 // copyOnto copies the object of a probe to itself, under the condition that there is none. A
