@@ -83,80 +83,11 @@ func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
 		return err
 	}
 	c.late = true
-	err := r.late.each(func(leaf []Action) error {
-		for _, a := range leaf {
-			if err := c.add(a); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := r.late.each(c.addAll)
+	if r.o.DryRun && r.way == compare.Down {
+		err = errors.Join(err, r.doomed.each(c.addAll)) // now it is known what odd keys protect
+	}
 	return errors.Join(err, c.end())
-}
-
-// dispose plans what to do about a pair, and when.
-func (r *run) dispose(p pair, c *cutter) error {
-	a, ok := r.policy.plan(p)
-	if !ok || !r.permitted(a) {
-		return nil
-	}
-	if r.o.Explain {
-		r.report(Event{Why: a.why(r.name(r.o.From, a.Key), r.name(r.o.To, a.Key))})
-	}
-	switch {
-	case a.Verb == Delete:
-		if err := r.doomed.add(a); err != nil || !r.o.DryRun {
-			return err
-		}
-		return c.add(a)
-	case r.way == compare.Down && !plain(a.Key):
-		return r.putOff(a)
-	case r.way == compare.Down:
-		if skip, err := r.clashes(a); skip || err != nil {
-			return err
-		}
-	}
-	r.o.Meter.plan(a)
-	if r.o.Order == PagesLast && r.page(a.Key) {
-		return r.late.add(a)
-	}
-	return c.add(a)
-}
-
-// name is what a key is called on a side, for people.
-func (r *run) name(s Side, key string) string {
-	if s.local() {
-		return s.Dir + "/" + key
-	}
-	return s.String() + key
-}
-
-// A cutter cuts actions into batches.
-type cutter struct {
-	limit, most int // actions in the next batch, and in any
-	late        bool
-	open        []Action
-	bytes       int64
-	flush       func(batch) error
-}
-
-func (c *cutter) add(a Action) error {
-	c.open, c.bytes = append(c.open, a), c.bytes+a.Size()
-	if len(c.open) < min(c.limit, c.most) && c.bytes < batchBytes {
-		return nil
-	}
-	c.limit = min(4*c.limit, c.most)
-	return c.end()
-}
-
-// end closes the batch that is open.
-func (c *cutter) end() error {
-	if len(c.open) == 0 {
-		return nil
-	}
-	b := batch{c.open, c.late}
-	c.open, c.bytes = nil, 0
-	return c.flush(b)
 }
 
 // carryOutBatch makes the keys of a batch known, transfers them and commits the outcome. If
@@ -199,9 +130,11 @@ func (r *run) carryOutBatch(ctx context.Context, b batch, batches <-chan batch) 
 // announceAndTransfer makes the keys of a batch known and transfers them. A late batch is held
 // back if something before it has failed.
 func (r *run) announceAndTransfer(ctx context.Context, b batch) ([]manifest.Change, error) {
-	if r.held = r.held || b.late && r.sent.failed.Load() > 0; r.held {
+	if b.late && r.flawed() {
 		for _, a := range b.actions {
-			r.fail(a, errHeld)
+			if r.o.Meter.end(a); a.Verb != Prove { // which may need no transfer at all
+				r.fail(a, errHeld)
+			}
 		}
 		return nil, nil
 	}
@@ -269,6 +202,7 @@ func (r *run) avoid(ctx context.Context, batch []Action) ([]Action, error) {
 	}
 	return slices.DeleteFunc(batch, func(a Action) bool {
 		if deleting[a.Key] {
+			r.o.Meter.end(a)
 			r.fail(a, errors.New("another run is deleting it at the same time; run again"))
 		}
 		return deleting[a.Key]
@@ -337,6 +271,8 @@ func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) 
 	e, err := r.do(ctx, a)
 	r.o.Meter.end(a)
 	switch {
+	case err == nil && a.Verb == Prove && a.Old != nil && e.Equal(*a.Old) && r.o.Compare != compare.Content:
+		return nil // a listing knows less than the manifest may
 	case err == nil:
 		return &manifest.Change{Key: a.Key, Old: a.Old, New: &e}
 	case errors.Is(err, errLeftOut):
@@ -431,45 +367,3 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 	}
 	return nil
 }
-
-func rangeOf(batch []Action) *manifest.Range {
-	if len(batch) == 0 {
-		return nil
-	}
-	return &manifest.Range{First: batch[0].Key, Last: batch[len(batch)-1].Key}
-}
-
-// hull returns the least range that contains both; nil is the empty one.
-func hull(a, b *manifest.Range) *manifest.Range {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
-	h := manifest.Range{First: min(a.First, b.First), Last: max(a.Last, b.Last)}
-	if a.Last == "" || b.Last == "" {
-		h.Last = ""
-	}
-	return &h
-}
-
-// within reports whether the range a, if any, lies in b.
-func within(a, b *manifest.Range) bool {
-	return a == nil || b != nil && b.First <= a.First && (b.Last == "" || a.Last != "" && a.Last <= b.Last)
-}
-
-// errForeign says that an object is not the one the manifest knows.
-var errForeign = errors.New("somebody else has changed the object since it was last seen; it is left as it is")
-
-// errLeftOut says that something is left out, which has been told.
-var errLeftOut = errors.New("left out")
-
-// errHeld says that something that should have been there first is not.
-var errHeld = errors.New("held back, since something else could not be transferred")
-
-// errNoETag says that there is nothing to recognise an object by.
-var errNoETag = errors.New("the server gives it no ETag, so that it cannot be replaced or deleted safely; it is left as it is")
-
-// errUnsettled says that a file did not hold still.
-var errUnsettled = errors.New("changed while it was read")

@@ -38,7 +38,7 @@ type recipe struct {
 
 // recipe is what aws v2 does about properties. given says that the copy is to have headers of its
 // own.
-func (p Props) recipe(inParts, given, metadataGiven bool) recipe {
+func (p Props) recipe(inParts, given bool) recipe {
 	c := recipe{inParts: inParts, noNotes: p != PropsAll}
 	switch p {
 	case DirectiveCopy, DirectiveReplace:
@@ -79,7 +79,7 @@ func (r *run) copy(ctx context.Context, a Action) (manifest.Entry, error) {
 	}
 	o, err := r.copyOptions(ctx, a)
 	if err != nil {
-		return a.From.Entry, r.gone(ctx, a, err)
+		return a.From.Entry, r.gone(ctx, err)
 	}
 	src := bucket.Source{
 		Bucket: r.o.From.Bucket, Key: r.o.From.Prefix + a.Key, IfMatch: r.pin(a), Size: a.From.Size, Customer: r.o.From.Customer,
@@ -93,7 +93,7 @@ func (r *run) copy(ctx context.Context, a Action) (manifest.Entry, error) {
 	}
 	obj, err := r.copyUnder(ctx, copier, a, src, o)
 	if err != nil {
-		return a.From.Entry, r.gone(ctx, a, err)
+		return a.From.Entry, r.gone(ctx, err)
 	}
 	if o.Tags != tags {
 		if err := r.setTags(ctx, a.Key, obj.ETag, tags); err != nil {
@@ -119,7 +119,7 @@ func (r *run) copyOptions(ctx context.Context, a Action) (o bucket.CopyOptions, 
 	described := asked // what takes a REPLACE: a redirect does not
 	described.WebsiteRedirect = ""
 	given := described.Tag() != 0
-	c := r.o.Props.recipe(a.From.Size >= r.o.Parts.Threshold, given, asked.Metadata != nil)
+	c := r.o.Props.recipe(a.From.Size >= r.o.Parts.Threshold, given)
 	o.Terms, o.NoAnnotations = r.o.Terms, c.noNotes
 	o.MetadataDirective, o.TaggingDirective = c.metadata, c.tagging
 	if c.inParts {
@@ -167,7 +167,9 @@ func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src
 			return obj, nil
 		case errors.Is(err, bucket.ErrUncertain):
 			doubt = err
-		case doubt == nil || !errors.Is(err, bucket.ErrChanged):
+		case doubt == nil && errors.Is(err, bucket.ErrChanged):
+			return obj, r.blame(ctx, dst, o.Condition, err)
+		case !errors.Is(err, bucket.ErrChanged):
 			return obj, both(doubt, err)
 		}
 		now, err := r.store.Head(ctx, dst, bucket.HeadOptions{Customer: r.o.To.Customer})
@@ -184,6 +186,15 @@ func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src
 		}
 	}
 	return bucket.Object{}, both(doubt, bucket.ErrChanged)
+}
+
+// blame finds out, after a copy was refused, whether the destination is not as it should be, or
+// else the source.
+func (r *run) blame(ctx context.Context, dst string, cond bucket.Condition, refused error) error {
+	if err := r.check(ctx, dst, cond); err != nil {
+		return r.overtaken(ctx, err)
+	}
+	return refused
 }
 
 // isCopy reports whether an object surely has the content of the source.
@@ -204,7 +215,13 @@ func (r *run) copyOnce(ctx context.Context, copier bucket.Copier, a Action, src 
 		if err := r.check(ctx, dst, o.Condition); err != nil {
 			return obj, r.overtaken(ctx, err)
 		}
-		o.Condition = bucket.Condition{}
+		if o.PartSize == 0 || !r.powers.PutConditions {
+			o.Condition = bucket.Condition{}
+		}
+	}
+	if o.PartSize > 0 {
+		o.Each = func(n int64, request func() error) error { return r.pass(ctx, a, n, request) }
+		return copier.Copy(ctx, src, dst, o)
 	}
 	err = r.pass(ctx, a, a.Size(), func() (err error) {
 		obj, err = copier.Copy(ctx, src, dst, o)
@@ -234,7 +251,10 @@ func (r *run) setTags(ctx context.Context, key, etag, tags string) error {
 	}
 	r.doubtful(key)
 	err = fmt.Errorf("write its tags: %w", err)
-	return errors.Join(err, r.store.Delete(ctx, r.o.To.Prefix+key, bucket.Condition{IfMatch: etag}))
+	if r.powers == nil {
+		return errors.Join(err, r.store.Delete(ctx, r.o.To.Prefix+key, bucket.Condition{}))
+	}
+	return errors.Join(err, r.deleteOnce(ctx, r.o.To.Prefix+key, etag))
 }
 
 // copied is what the destination has after a copy. The content is that of the source, as far as

@@ -107,7 +107,10 @@ func noise(n int) string {
 }
 
 // small parts, so that large files need not be so large. S3 takes none below 5 MiB.
-var small = Parts{Threshold: 1 << 20, Size: 5 << 20}
+var (
+	small = Parts{Threshold: 1 << 20, Size: 5 << 20}
+	tiny  = Parts{Threshold: 1 << 10, Size: 5 << 20}
+)
 
 // deny has a store refuse an operation on keys that contain something.
 func deny(store *buckettest.Memory, op buckettest.Op, key string) {
@@ -614,13 +617,11 @@ func TestDownloadWithCustomerKey(t *testing.T) {
 
 // Bytes that are not those of the ETag or of the checksum are not taken either.
 func TestDownloadChecksums(t *testing.T) {
-	for _, kind := range []string{"p/plain", "p/dir/crc", "large"} {
+	for _, kind := range []string{"p/plain", "p/dir/crc", "p/large"} {
 		store := &buckettest.Memory{}
-		proven(t, store)
-		if kind == "large" {
-			kind = "p/large"
-			put(t, store, kind, noise(6<<20))
-		}
+		bodies := proven(t, store)
+		bodies["large"] = noise(6 << 20)
+		put(t, store, "p/large", bodies["large"])
 		flips := &tampering{Memory: store, get: func(key string, o bucket.GetOptions, b io.ReadCloser, obj bucket.Object) (io.ReadCloser, bucket.Object) {
 			all, _ := io.ReadAll(b)
 			if all = slices.Clone(all); key == kind {
@@ -632,7 +633,8 @@ func TestDownloadChecksums(t *testing.T) {
 		down.o.From.Store, down.o.Parts = flips, small
 		name := strings.TrimPrefix(kind, "p/")
 		down.write(map[string]string{name: "before"})
-		if sum := down.run(nil); sum.Failed != 1 || content(down, name) != "before" {
+		sum := down.run(nil)
+		if sum.Failed != 1 || sum.Transferred != 4 || content(down, name) != "before" {
 			t.Errorf("%s: %+v %v", kind, sum, down.lines)
 		}
 		noDrafts(t, down.dir)
@@ -654,13 +656,18 @@ func TestDownloadOfArchives(t *testing.T) {
 		}
 		for archive, want := range map[Archive]Summary{ArchiveWarn: {Warnings: 2}, ArchiveQuiet: {}, ArchiveForce: {Failed: 2}} {
 			down := newFetcher(t, store)
+			down.write(map[string]string{"deep": "2"})
+			dry, err := down.try(context.Background(), func(o *Options) { o.Archive, o.DryRun = archive, true })
+			if told := len(events(down.lines)); !withManifest && (err != nil || dry.Warnings != want.Warnings || told != 2+int(want.Warnings+want.Failed)) {
+				t.Errorf("archive %v, a dry run: %+v, %v, %v", archive, dry, err, down.lines)
+			}
 			sum, err := down.try(context.Background(), func(o *Options) { o.Archive = archive })
 			if err != nil || sum.Warnings != want.Warnings || sum.Failed != want.Failed || sum.Transferred != 2 {
 				t.Errorf("manifest %v, archive %v: %+v, %v, %v", withManifest, archive, sum, err, down.lines)
 			}
 			noDrafts(t, down.dir)
 		}
-		// What is known to be equal is nothing to tell of.
+		// What is found to be equal is nothing to tell of.
 		down := newFetcher(t, store)
 		down.write(map[string]string{"cold": "1", "deep": "1"})
 		for range 2 {
@@ -701,13 +708,16 @@ func TestDownloadDeletes(t *testing.T) {
 			}
 			return buckettest.OK
 		}
+		behind := func(name string) string {
+			return "warning Skipping file " + filepath.Join(down.dir, name) + ". It lies behind a symbolic link."
+		}
 		filters := filter.New([]filter.Filter{{Pattern: "*.py"}}, down.dir, "b/p")
 		sum := down.run(func(o *Options) { o.Delete, o.Filters = true, filters })
 		store.Fault = nil
 		down.wants("delete dir/gone", "delete empty/dir/gone", "delete gone", "delete link", "delete out", "delete real/f", "delete shut/f", "delete shut/sub/f",
-			"failed busy: "+errOther.Error(), "failed linkdir/f: "+errThroughLink.Error(), "failed outdir/f: "+errThroughLink.Error(), "failed outdir/g: "+errThroughLink.Error(),
-			"get dir/kept", "get kept", "problem broken: does not exist", "problem loop/: link loop")
-		if sum.Deleted != 8 || sum.Failed != 4 || sum.Problems != 2 {
+			"failed busy: "+errOther.Error(), "get dir/kept", "get kept", "problem broken: does not exist", "problem loop/: link loop",
+			behind("linkdir/f"), behind("outdir/f"), behind("outdir/g"))
+		if sum.Deleted != 8 || sum.Failed != 1 || sum.Warnings != 3 || sum.Problems != 2 {
 			t.Errorf("%+v", sum)
 		}
 		for name, there := range map[string]bool{"empty/dir": true, "real": true, "gone": false, "link": false, "x.py": true, ".merkur/x": true, "broken": true} {
@@ -854,6 +864,96 @@ func TestDownloadIntoLinkedDirectories(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(filepath.Join(outside, "x")); string(b) != "precious" {
 		t.Errorf("outside: %q", b)
+	}
+}
+
+// Without following links, a link is nothing that is there: it is replaced.
+func TestDownloadWithoutFollowing(t *testing.T) {
+	store := &buckettest.Memory{}
+	up, down := newMachine(t, store), newFetcher(t, store)
+	down.o.Scan.Follow = false
+	up.write(map[string]string{"link": "new", "other": "1"})
+	up.mirrors()
+	down.write(map[string]string{"other": "1"})
+	if err := os.Symlink("other", filepath.Join(down.dir, "link")); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink("other", filepath.Join(down.dir, "left")); err != nil {
+		t.Fatal(err)
+	}
+	down.run(func(o *Options) { o.Delete = true })
+	down.wants("get link")
+	if content(down, "other") != "1" || content(down, "link") != "new" {
+		t.Error("written through a link")
+	}
+	if _, err := os.Lstat(filepath.Join(down.dir, "left")); err != nil {
+		t.Error("a link that was not followed is gone")
+	}
+}
+
+// A file that somebody else writes while the run goes on is left alone.
+func TestDownloadMeetsEdits(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		store := &buckettest.Memory{}
+		up, down := newMachine(t, store), newFetcher(t, store)
+		down.o.Parts = tiny
+		body := "remote"
+		if large {
+			body = noise(2000)
+		}
+		up.write(map[string]string{"edited": body, "new": body, "removed": body})
+		up.mirrors()
+		down.write(map[string]string{"edited": "old", "removed": "old"})
+		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			switch key {
+			case "p/edited", "p/new":
+				down.write(map[string]string{strings.TrimPrefix(key, "p/"): "mine, just now"})
+			case "p/removed":
+				down.remove("removed")
+			}
+			return buckettest.OK
+		}
+		sum := down.run(nil)
+		down.wants("failed edited: "+errOther.Error(), "failed new: "+errOther.Error(), "get removed")
+		if sum.Failed != 2 || content(down, "edited") != "mine, just now" || content(down, "new") != "mine, just now" || content(down, "removed") != body {
+			t.Errorf("%+v", sum)
+		}
+		noDrafts(t, down.dir)
+	}
+}
+
+// A run to the source that did not come to its end has stored what its manifest does not tell of yet.
+// That is listed and fetched, and nothing is deleted that it may have been about.
+func TestDownloadFromUnfinishedSource(t *testing.T) {
+	for n := 1; n < 12; n++ {
+		store := &buckettest.Memory{}
+		up, down := newMachine(t, store), newFetcher(t, store)
+		up.write(map[string]string{"a": "1", "m": "1", "n": "1", "z": "1"})
+		up.mirrors()
+		down.run(nil)
+		up.write(map[string]string{"m": "2", "mm": "2", "o": "2"})
+		up.remove("n")
+		var seen atomic.Int64
+		store.Fault = func(buckettest.Op, string) buckettest.Outcome {
+			if int(seen.Add(1)) > n {
+				return buckettest.NotStored
+			}
+			return buckettest.OK
+		}
+		up.try(context.Background(), func(o *Options) { o.Delete, o.Gate = true, pace.Fixed(1) })
+		store.Fault = nil
+		down.write(map[string]string{"local": "1"})
+		sum, err := down.try(context.Background(), func(o *Options) { o.Delete = true })
+		if err != nil || sum.Failed != 0 {
+			t.Errorf("died after %d: %+v, %v, %v", n, sum, err, down.lines)
+		}
+		doomed := func(line string) bool { return strings.HasPrefix(line, "n ") } // it may be about to go
+		if got, want := slices.DeleteFunc(files(t, down.dir), doomed), slices.DeleteFunc(objects(store), doomed); !slices.Equal(got, want) {
+			t.Errorf("died after %d: tree:\n%v\nbucket:\n%v", n, got, want)
+		}
+		up.mirrors()
+		down.run(func(o *Options) { o.Delete = true })
+		equal(t, store, down.dir)
 	}
 }
 

@@ -48,7 +48,11 @@ func (m *Meter) plan(a Action) {
 // will.
 func (m *Meter) end(a Action) {
 	m.DoneFiles.Add(1)
-	m.DoneBytes.Add(a.Size() - a.moved.Load())
+	moved := int64(0)
+	if a.moved != nil {
+		moved = a.moved.Load()
+	}
+	m.DoneBytes.Add(a.Size() - moved)
 }
 
 func (m *Meter) reset() {

@@ -2,18 +2,14 @@ package transfer
 
 import (
 	"context"
-	"crypto/md5"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"time"
 
 	"github.com/minio/crc64nvme"
-	"github.com/zeebo/blake3"
 	"golang.org/x/sync/errgroup"
 
-	"merkur/hashing"
 	"merkur/manifest"
 	"merkur/store/bucket"
 )
@@ -48,7 +44,13 @@ func (r *run) fetch(ctx context.Context, a Action) error {
 	}
 	if err != nil {
 		f.drop()
-		return r.gone(ctx, a, err)
+		return r.gone(ctx, err)
+	}
+	if name == a.Key && !a.Unseen {
+		if err := r.tree.stillAs(name, a.Old); err != nil {
+			f.drop()
+			return err
+		}
 	}
 	err = f.publish(modified.Truncate(time.Second))
 	if times := (timesError{}); errors.As(err, &times) {
@@ -62,68 +64,24 @@ func (r *run) fetch(ctx context.Context, a Action) error {
 	return err
 }
 
-// gone explains why an object could not be read.
-func (r *run) gone(ctx context.Context, a Action, err error) error {
+// What is wrong with an object that is not the one it should be: its manifest is not true any
+// more, or it was listed and is another one now.
+var (
+	errSource   = errors.New("somebody else has changed or removed the object since the manifest of the source was written")
+	errReplaced = errors.New("the object was replaced or removed meanwhile")
+)
+
+// gone explains why an object of the source could not be read. To a put under a condition, the
+// error is none of its own.
+func (r *run) gone(ctx context.Context, err error) error {
 	changed := errors.Is(err, bucket.ErrChanged) || errors.Is(err, bucket.ErrNotFound)
-	if changed && r.source != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w (%v)", errForeign, err)
-	}
-	return err
-}
-
-// A receiver takes the bytes of an object as they come and knows in the end whether they are
-// what they should be.
-type receiver struct {
-	want   manifest.Entry
-	digest *blake3.Hasher
-	crc    hash.Hash64 // where only the bucket's word is known; else nil
-	md5    hash.Hash   // where the ETag may tell; else nil
-}
-
-// newReceiver expects what is known of an object. The ETag of one with a key of its own, also of
-// the customer's, is not made of its content.
-func newReceiver(want manifest.Entry, keyed bool) *receiver {
-	v := &receiver{want: want, digest: blake3.New()}
-	if want.Unproven {
-		v.crc = crc64nvme.New()
-		if len(want.Evidence.ETag) == 2*md5.Size && !keyed {
-			v.md5 = md5.New()
-		}
-	}
-	return v
-}
-
-func (v *receiver) Write(b []byte) (int, error) {
-	v.digest.Write(b)
-	if v.crc != nil {
-		v.crc.Write(b)
-	}
-	if v.md5 != nil {
-		v.md5.Write(b)
-	}
-	return len(b), nil
-}
-
-// check returns the digest of what came, or an error if it is not what was wanted.
-func (v *receiver) check(obj bucket.Object) (d manifest.Digest, err error) {
-	v.digest.Sum(d[:0])
 	switch {
-	case !v.want.Unproven && d != v.want.Digest:
-		return d, errContent
-	case v.crc != nil && obj.HasCRC64:
-		if v.crc.Sum64() != obj.CRC64 {
-			return d, errChecksum
-		}
-	case v.md5 != nil && plainETag(obj) && fmt.Sprintf("%x", v.md5.Sum(nil)) != obj.ETag:
-		return d, errChecksum
+	case !changed || ctx.Err() != nil || errors.Is(err, errForeign):
+		return err
+	case r.source != nil:
+		return fmt.Errorf("%w (%v)", errSource, err)
 	}
-	return d, nil
-}
-
-// plainETag reports whether the ETag of an object stored at once is the MD5 of its bytes. That of
-// one that is encrypted with a key of its own is not.
-func plainETag(o bucket.Object) bool {
-	return (o.Encryption == "" || o.Encryption == "AES256") && len(o.ETag) == 2*md5.Size
+	return fmt.Errorf("%w (%v)", errReplaced, err)
 }
 
 // fetchWhole downloads an object in one stream, which goes on where it breaks off.
@@ -143,7 +101,7 @@ func (r *run) fetchWhole(ctx context.Context, a Action, f io.Writer) (modified t
 		return modified, err
 	}
 	d, err := v.check(obj)
-	if err == nil && v.crc != nil && r.o.From.Customer == nil {
+	if err == nil && v.crc != nil {
 		r.received(a, obj, d, v.crc.Sum64())
 	}
 	return obj.Modified, err
@@ -200,20 +158,6 @@ func drain(body io.ReadCloser, w io.Writer, n int64, buf []byte) (int64, error) 
 	return m, err
 }
 
-// A sink remembers that it could not be written to, which no other try would mend.
-type sink struct {
-	io.Writer
-	err error
-}
-
-func (s *sink) Write(b []byte) (int, error) {
-	n, err := s.Writer.Write(b)
-	if err != nil {
-		s.err = err
-	}
-	return n, err
-}
-
 // fetchParts downloads a large object in ranges, several at once.
 func (r *run) fetchParts(ctx context.Context, a Action, f io.WriterAt) (modified time.Time, err error) {
 	l := r.o.Parts.layout(a.From.Size)
@@ -262,15 +206,24 @@ func (r *run) checkParts(ctx context.Context, a Action, objs []bucket.Object, d 
 		}
 		return nil
 	}
-	now, err := r.o.From.Store.Head(ctx, r.o.From.Prefix+a.Key, bucket.HeadOptions{Customer: r.o.From.Customer})
-	if err != nil {
+	if err := r.matches(ctx, a, crc); err != nil {
 		return err
-	}
-	if now.ETag == obj.ETag && now.HasCRC64 && now.CRC64 != crc {
-		return errChecksum
 	}
 	r.received(a, obj, d, crc)
 	return nil
+}
+
+// matches returns an error if the checksum of what came of an unproven object is not the one that
+// the bucket has, if it has one.
+func (r *run) matches(ctx context.Context, a Action, crc uint64) error {
+	if !a.From.Unproven {
+		return nil
+	}
+	now, err := r.o.From.Store.Head(ctx, r.o.From.Prefix+a.Key, bucket.HeadOptions{Customer: r.o.From.Customer})
+	if err == nil && now.HasCRC64 && now.CRC64 != crc && now.ETag == a.From.Evidence.ETag {
+		err = errChecksum
+	}
+	return err
 }
 
 // received remembers the content of an object of which only the bucket's word was known.
@@ -280,43 +233,4 @@ func (r *run) received(a Action, obj bucket.Object, d manifest.Digest, crc uint6
 		ev.HasCRC64, ev.CRC64 = true, crc
 		r.rememberProof(target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}, ev, d)
 	}
-}
-
-// A partWriter writes one part of a download to its place, unit by unit, and hashes it.
-type partWriter struct {
-	layout layout
-	digest *hashing.Parts
-	part   int
-	to     io.WriterAt
-	crc    hash.Hash64
-	buf    []byte // what has come of the units at hand
-	done   int64  // bytes of the part before those
-}
-
-func (w *partWriter) Write(b []byte) (n int, err error) {
-	for len(b) > 0 && err == nil {
-		m := min(len(b), cap(w.buf)-len(w.buf))
-		w.buf = append(w.buf, b[:m]...)
-		b, n = b[m:], n+m
-		if len(w.buf) == cap(w.buf) {
-			err = w.flush()
-		}
-	}
-	return n, err
-}
-
-// flush writes what has come.
-func (w *partWriter) flush() error {
-	if len(w.buf) == 0 {
-		return nil
-	}
-	offset, length := w.layout.bounds(w.part)
-	if int64(len(w.buf)) == min(int64(cap(w.buf)), length-w.done) {
-		w.layout.add(w.digest, w.part, w.done, w.buf)
-	}
-	w.crc.Write(w.buf)
-	_, err := w.to.WriteAt(w.buf, offset+w.done)
-	w.done += int64(len(w.buf))
-	w.buf = w.buf[:0]
-	return err
 }

@@ -50,13 +50,12 @@ func leadsOut(key string) bool {
 	return false
 }
 
-// putOff keeps the download of a key that is no path for later. What is in its place is not to be
-// deleted: most such keys come before their places in key order.
-func (r *run) putOff(a Action) error {
-	if name, ok := placeOf(a.Key); ok {
+// protect keeps what is in the place of a key that is no path from being deleted. Most such keys
+// come before their places in key order.
+func (r *run) protect(key string) {
+	if name, ok := placeOf(key); ok && !strings.HasSuffix(key, "/") {
 		r.policy.unknown.add(name)
 	}
-	return r.odd.add(a)
 }
 
 // planOdd plans the downloads of keys that are no paths. One that stands for the same file as
@@ -143,7 +142,7 @@ func (r *run) sameFile(ctx context.Context, a Action, name string) (bool, error)
 	}
 	if a.From.Unproven {
 		at := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
-		_, equal, err := r.proveFile(ctx, file, at)
+		_, _, equal, err := r.proveFile(ctx, file, at)
 		return equal, err
 	}
 	sums, err := r.readSums(ctx, name, 0)

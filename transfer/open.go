@@ -51,7 +51,7 @@ func (r *run) open(ctx context.Context) error {
 func (r *run) reset() {
 	r.catalog, r.source, r.scan = nil, nil, nil
 	r.intent, r.doubt, r.powers = nil, nil, nil
-	r.policy.unknown = unknown{}
+	r.policy.unknown, r.policy.open = unknown{}, nil
 	r.cases = cases{}
 	r.seen.from, r.seen.to = 0, 0
 	r.sum.Problems = 0
@@ -74,6 +74,9 @@ func (r *run) openLocal() error {
 	o.Select, o.Descend = r.o.Filters.Select, r.o.Filters.Descend
 	o.MaxKey = manifest.MaxKey - len(r.o.From.Prefix+r.o.To.Prefix)
 	o.Stat = r.o.Compare != compare.Content
+	if r.way == compare.Down && !r.o.DryRun {
+		o.Draft = func(key string) { r.tree.sweep(key) }
+	}
 	s, err := hashing.New(r.dir(), o)
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (r *run) openLocal() error {
 // openSource reads the manifest of a source that is in a bucket. Nothing is ever written there.
 // Where there is none, or none that may be read, the source is listed.
 func (r *run) openSource(ctx context.Context) error {
-	if r.o.From.local() || r.o.Compare != compare.Content {
+	if r.o.From.local() || r.o.Compare != compare.Content || r.o.Rebuild {
 		return nil
 	}
 	o := catalog.Options{Prefix: r.o.From.Prefix, Place: r.o.From.Place, Pages: r.o.Pages, State: r.o.State}
@@ -102,8 +105,8 @@ func (r *run) openSource(ctx context.Context) error {
 	if !c.Exists() {
 		return nil
 	}
-	if len(c.Foreign()) > 0 {
-		r.note("a run is writing to %s, or did not finish; what it did is not looked at", r.o.From)
+	for _, i := range c.Intents() {
+		r.policy.open = hull(r.policy.open, i.Range)
 	}
 	r.source = c
 	return nil
@@ -114,8 +117,8 @@ func (r *run) openSource(ctx context.Context) error {
 func (r *run) openCatalog(ctx context.Context) error {
 	o := catalog.Options{
 		Prefix: r.o.To.Prefix, Place: r.o.To.Place, Pages: r.o.Pages, State: r.o.State,
-		Identity: r.o.Identity, Rebuild: r.o.Rebuild, Terms: r.ownTerms(),
-		Copies: r.way == compare.Across || r.o.Rules != nil,
+		Identity: r.o.Identity, Rebuild: r.o.Rebuild, Terms: r.ownTerms(), Customer: r.o.To.Customer,
+		Copies: r.way == compare.Across && !r.o.Relay || r.o.Rules != nil,
 	}
 	lists := r.o.Compare != compare.Content
 	if r.o.DryRun && !lists {

@@ -30,7 +30,7 @@ func (r *run) pairs(ctx context.Context) iter.Seq2[pair, error] {
 // byTrees reports whether the sides can be compared page by page. Rules for headers ask for a
 // look at each object.
 func (r *run) byTrees() bool {
-	return r.o.Compare == compare.Content && r.o.Rules == nil &&
+	return r.o.Compare == compare.Content && r.o.Rules == nil && r.policy.open == nil &&
 		(r.o.From.local() || r.source != nil) && (r.o.To.local() || r.catalog != nil)
 }
 
@@ -40,11 +40,72 @@ func (r *run) stream(ctx context.Context, s Side) stream {
 	case s.local():
 		return r.scanned(ctx)
 	case r.o.Compare == compare.Content && s == r.o.From && r.source != nil:
-		return part(r.source.Tree(ctx), manifest.Range{})
+		return r.sourceTree(ctx)
 	case r.o.Compare == compare.Content && s == r.o.To && r.catalog != nil:
 		return part(r.catalog.Tree(ctx), manifest.Range{})
 	}
 	return r.listed(ctx, s, manifest.Range{})
+}
+
+// sourceTree is what the source's manifest says, and for the keys that a run may be writing or
+// did not come to the end of, what is really there.
+func (r *run) sourceTree(ctx context.Context) stream {
+	tree, open := r.source.Tree(ctx), r.policy.open
+	if open == nil {
+		return part(tree, manifest.Range{})
+	}
+	return func(yield func(*Found, error) bool) {
+		r.note("a run is writing to %s, or did not finish; what it may have changed is listed", r.o.From)
+		before, after := outside(tree, *open)
+		whole := true
+		pass := func(f *Found, err error) bool {
+			whole = yield(f, err) && err == nil
+			return whole
+		}
+		before(pass)
+		if !whole {
+			return
+		}
+		for p, err := range join(r.listed(ctx, r.o.From, *open), part(tree, *open)) {
+			switch {
+			case err != nil:
+				pass(nil, err)
+			case p.from == nil: // it is gone
+			case p.to != nil && known(p):
+				pass(p.to, nil)
+			default:
+				pass(p.from, nil)
+			}
+			if !whole {
+				return
+			}
+		}
+		after(pass)
+	}
+}
+
+// outside are the entries of a tree before and after a range.
+func outside(t manifest.Tree, keys manifest.Range) (before, after stream) {
+	cut := func(from string, in func(key string) bool) stream {
+		return func(yield func(*Found, error) bool) {
+			for e, err := range t.Entries(from) {
+				if err == nil && !in(e.Key) {
+					return
+				}
+				if !yield(inTree(&e), err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+	none := func(func(*Found, error) bool) {}
+	if before = none; keys.First != "" {
+		before = cut("", func(key string) bool { return key < keys.First })
+	}
+	if after = none; keys.Last != "" {
+		after = cut(keys.Last+"\x00", func(string) bool { return true })
+	}
+	return before, after
 }
 
 // changed makes pairs of changes: what is new is the source's.
@@ -90,7 +151,7 @@ func counted(r *run, pairs iter.Seq2[pair, error]) iter.Seq2[pair, error] {
 // may have hidden all files, not even a name.
 func (r *run) emptied() bool {
 	switch {
-	case r.source != nil && r.o.Compare == compare.Content:
+	case r.source != nil && r.byTrees():
 		return r.source.Root().Top.Files == 0
 	case !r.o.From.local():
 		return r.seen.from == 0

@@ -31,6 +31,9 @@ type Action struct {
 	Key  string
 	From Found           // what the source has; nothing for a Delete
 	Old  *manifest.Entry // what the destination has; nil: nothing
+	// Unseen says that there may be something at a local destination that could not be looked
+	// at. It is replaced, as by aws.
+	Unseen bool
 
 	moved *atomic.Int64 // bytes of it that the meter has seen; nil: nobody counts
 }
@@ -62,6 +65,8 @@ type policy struct {
 	delete  bool
 	selects func(key string) bool
 	unknown unknown
+	open    *manifest.Range         // keys of which the manifest of the source may not tell all; nil: none
+	learns  bool                    // an object of which nothing is known may be found to be a copy
 	headers func(key string) uint64 // tag of the headers that an object should have; nil: any will do
 }
 
@@ -76,7 +81,7 @@ func (p policy) plan(at pair) (Action, bool) {
 		return a, false
 	case at.from == nil:
 		a.Verb = Delete
-		return a, p.delete && !p.unknown.covers(at.key)
+		return a, p.delete && !p.unknown.covers(at.key) && !p.unsettled(at.key)
 	case at.to == nil:
 		a.From = *at.from
 		return a, true
@@ -89,8 +94,17 @@ func (p policy) plan(at pair) (Action, bool) {
 		a.Verb = Prove
 		return a, true
 	}
+	if p.learns && at.to.Unproven && !at.from.Unproven {
+		a.Verb = Prove // what is known of the source is known of its copy
+		return a, true
+	}
 	a.Verb = Describe
 	return a, p.headers != nil && p.headers(at.key) != at.to.Headers
+}
+
+// unsettled reports whether a run may have stored the key at the source without saying so yet.
+func (p policy) unsettled(key string) bool {
+	return p.open != nil && p.open.Contains(key)
 }
 
 // why says in the words of aws why an action is to be done.

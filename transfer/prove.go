@@ -26,10 +26,10 @@ func (r *run) prove(ctx context.Context, a Action) (e manifest.Entry, equal bool
 	switch r.way {
 	case compare.Up:
 		at := target{r.store, r.o.To, *a.Old, a.Key}
-		e.Evidence, equal, err = r.proveFile(ctx, e, at)
+		e.Evidence, e.Digest, equal, err = r.proveFile(ctx, e, at)
 	case compare.Down:
 		at := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
-		_, equal, err = r.proveFile(ctx, *a.Old, at)
+		_, _, equal, err = r.proveFile(ctx, *a.Old, at)
 	default:
 		e, equal, err = r.proveCopy(ctx, a)
 	}
@@ -49,72 +49,82 @@ func (t target) head(ctx context.Context, part int) (bucket.Object, error) {
 }
 
 // proveFile finds out whether an object that somebody else stored has the content of a file,
-// which it reads once unless it remembers.
+// which it reads once unless it remembers. If it has, the digest is that of both.
 //
 // What proves it: the ETag of an object stored at once is the MD5 of its bytes; that of one
 // stored in parts is the MD5 of the MD5s of its parts, whose size the bucket tells; and a
 // CRC-64/NVME of the whole object is what newer clients leave behind.
-func (r *run) proveFile(ctx context.Context, file manifest.Entry, at target) (ev manifest.Evidence, equal bool, err error) {
+func (r *run) proveFile(ctx context.Context, file manifest.Entry, at target) (ev manifest.Evidence, digest manifest.Digest, equal bool, err error) {
 	scanned := file.Digest != manifest.Digest{}
-	if ev, digest, ok := r.recallProof(at); ok && scanned {
-		return ev, digest == file.Digest, nil
+	if ev, known, ok := r.recallProof(at); ok && scanned {
+		return ev, known, known == file.Digest, nil
 	}
 	etag, part := at.entry.Evidence.ETag, int64(0)
 	if inParts(etag) {
 		first, err := at.head(ctx, 1)
 		if err != nil {
-			return ev, false, lookedAway(err)
+			return ev, digest, false, lookedAway(err)
 		}
 		part = first.Size
 	}
 	sums, err := r.readSums(ctx, file.Key, part)
 	if err != nil {
-		return ev, false, err
+		return ev, digest, false, err
 	}
 	if scanned && sums.digest != file.Digest {
-		return ev, false, nil // it has changed since the scan: not equal to what was to be proved
+		return ev, digest, false, nil // it has changed since the scan: not equal to what was to be proved
 	}
 	obj := bucket.Object{ETag: etag, Version: at.entry.Evidence.Version}
 	if sums.etag != etag {
 		if obj, err = at.head(ctx, 0); err != nil {
-			return ev, false, lookedAway(err)
+			return ev, digest, false, lookedAway(err)
 		}
 		if obj.ETag != etag || obj.Size != file.Size || !obj.HasCRC64 || obj.CRC64 != sums.crc {
-			return ev, false, nil
+			return ev, digest, false, nil
 		}
 	}
 	ev = witnessed(file, obj, sums.crc).Evidence
 	ev.Modified = at.entry.Evidence.Modified
 	r.rememberProof(at, ev, sums.digest)
-	return ev, true, nil
+	return ev, sums.digest, true, nil
 }
 
-// proveCopy finds out whether two objects have the same content: by what is remembered of an
-// earlier copy, or by their checksums.
+// proveCopy finds out whether two objects have the same content. The entry is then that of the
+// destination with what is known of the source.
 func (r *run) proveCopy(ctx context.Context, a Action) (e manifest.Entry, equal bool, err error) {
 	from := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
 	to := target{r.store, r.o.To, *a.Old, a.Key}
-	if r.copiedBefore(from, to) {
-		return *a.Old, true, nil
+	if equal, err = r.sameContent(ctx, from, to); !equal {
+		return *a.Old, false, err
 	}
-	if from.entry.Evidence.HasCRC64 && to.entry.Evidence.HasCRC64 {
-		equal = from.entry.Evidence.CRC64 == to.entry.Evidence.CRC64
-		return *a.Old, equal, nil
+	r.rememberCopy(from, to)
+	if e = *a.Old; !a.From.Unproven {
+		e.Digest, e.Unproven = a.From.Digest, false
+	}
+	return e, true, nil
+}
+
+// sameContent compares two objects by what is remembered of an earlier copy, or by ETags and
+// checksums.
+func (r *run) sameContent(ctx context.Context, from, to target) (bool, error) {
+	f, t := from.entry.Evidence, to.entry.Evidence
+	switch {
+	case from.entry.Size != to.entry.Size:
+		return false, nil
+	case f.ETag != "" && f.ETag == t.ETag, r.copiedBefore(from, to):
+		return true, nil
+	case f.HasCRC64 && t.HasCRC64:
+		return f.CRC64 == t.CRC64, nil
 	}
 	one, err := from.head(ctx, 0)
-	if err != nil {
-		return e, false, err
-	}
-	if !one.HasCRC64 {
-		return *a.Old, false, nil
+	if err != nil || !one.HasCRC64 || one.ETag != f.ETag {
+		return false, lookedAway(err)
 	}
 	two, err := to.head(ctx, 0)
-	if err != nil {
-		return e, false, lookedAway(err)
+	if err != nil || !two.HasCRC64 || two.ETag != t.ETag {
+		return false, lookedAway(err)
 	}
-	equal = one.ETag == from.entry.Evidence.ETag && two.ETag == to.entry.Evidence.ETag &&
-		two.HasCRC64 && one.CRC64 == two.CRC64 && one.Size == two.Size
-	return *a.Old, equal, nil
+	return one.CRC64 == two.CRC64, nil
 }
 
 // lookedAway makes the error of a look at an object that is gone no error: it is not equal.

@@ -19,7 +19,7 @@ func (r *run) relay(ctx context.Context, a Action) (manifest.Entry, error) {
 	if r.o.Props != PropsNone && r.o.Props != DirectiveReplace {
 		obj, err := from.head(ctx, 0)
 		if err != nil {
-			return a.From.Entry, r.gone(ctx, a, err)
+			return a.From.Entry, r.gone(ctx, err)
 		}
 		asked = over(asked, headers.Set(obj.Headers))
 	}
@@ -78,7 +78,7 @@ func (r *run) relayWhole(ctx context.Context, a Action, h bucket.Headers) (e man
 		return err
 	})
 	if err != nil {
-		return e, false, r.gone(ctx, a, err)
+		return e, false, r.gone(ctx, err)
 	}
 	d, err := v.check(obj)
 	if err == nil {
@@ -102,10 +102,13 @@ func (r *run) relayParts(ctx context.Context, a Action, h bucket.Headers) (manif
 				from := &remote{r: r, ctx: ctx, a: a}
 				d, sum, err := r.uploadParts(ctx, a, up, from, a.From.Size)
 				if err == nil {
+					err = r.matches(ctx, a, sum)
+				}
+				if err == nil {
 					e, err = r.relayed(a, d)
 				}
 				if crc = sum; err != nil {
-					return r.gone(ctx, a, err)
+					return r.gone(ctx, err)
 				}
 				return check()
 			})
@@ -164,11 +167,18 @@ func (s *stretch) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (s *stretch) Seek(offset int64, whence int) (int64, error) {
-	if s.body != nil {
-		s.body.Close()
-		s.body = nil
+// Close ends the request that is under way, if there is one.
+func (s *stretch) Close() error {
+	if s.body == nil {
+		return nil
 	}
+	err := s.body.Close()
+	s.body = nil
+	return err
+}
+
+func (s *stretch) Seek(offset int64, whence int) (int64, error) {
+	s.Close()
 	switch whence {
 	case io.SeekCurrent:
 		offset += s.at

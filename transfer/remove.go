@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -11,6 +12,7 @@ import (
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/store/catalog"
+	"merkur/transfer/compare"
 )
 
 // deletesAtOnce is how many deletes are made at once, if the gate lets as many through.
@@ -37,7 +39,7 @@ func (r *run) remove(ctx context.Context) error {
 		for i := range actions {
 			leaf[i] = *actions[i].Old
 		}
-		edit := catalog.Edit{Changes: back, Range: r.doubt, Doomed: leaf}
+		edit := catalog.Edit{Changes: back, Range: r.doubt, Doomed: leaf, Listed: r.o.Compare != compare.Content}
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})
 		}
@@ -103,7 +105,12 @@ func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 			break
 		}
 		a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
-		if err := r.tree.remove(a.Old); err != nil {
+		err := r.tree.remove(a.Old)
+		if errors.Is(err, errThroughLink) {
+			r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. It lies behind a symbolic link.", r.path(a.Key))})
+			continue
+		}
+		if err != nil {
 			r.fail(a, err)
 			continue
 		}

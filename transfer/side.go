@@ -263,7 +263,7 @@ func (r *run) addAll(ctx context.Context, b *manifest.Builder) error {
 // problem notes a local path that could not be read. Problems come in key order; one that an
 // earlier attempt of this run told of is not told again.
 func (r *run) problem(p *hashing.Problem) {
-	if r.o.Delete {
+	if r.o.Delete || r.way == compare.Down {
 		r.policy.unknown.add(p.Key)
 	}
 	if p.Twin {

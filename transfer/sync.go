@@ -45,7 +45,7 @@ type Options struct {
 	Parts   Parts
 	Gate    *pace.Gate // how many requests move data at once; nil: as many as are found to be good
 	Buffer  int64      // bytes read at once of a download; 0: usualBuffer
-	Ahead   int        // actions planned ahead; 0: batchFiles
+	Ahead   int        // actions planned ahead, from firstFiles to batchFiles; 0: batchFiles
 
 	DryRun  bool // tell what would be done, and change nothing
 	Rebuild bool // list and rebuild where the manifest cannot be read
@@ -91,7 +91,7 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil && r.held {
+	if err == nil && r.doomed.n > 0 && r.o.Order == PagesLast && r.flawed() {
 		r.note("nothing is deleted, since something could not be transferred")
 	} else if err == nil {
 		err = guard(r.doomed.n, r.present(), r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
@@ -105,8 +105,14 @@ func (r *run) mirror(ctx context.Context) error {
 	return err
 }
 
-// A run is the state of one call of Sync. It belongs to the goroutine of mirror, but for what
-// transfers share.
+// flawed reports whether something was not transferred.
+func (r *run) flawed() bool {
+	return r.sent.failed.Load()+r.sent.warned.Load()+r.sum.Problems > 0
+}
+
+// A run is the state of one call of Sync. While carryOut goes on, what finds pairs and plans (seen,
+// policy, cases, told and the spools) belongs to the one that plans, intent and doubt to the one that
+// carries out; before and after, all belongs to the goroutine of mirror.
 type run struct {
 	o       Options
 	way     compare.Direction
@@ -125,7 +131,6 @@ type run struct {
 	doomed  spool           // deletes, for the end
 	late    spool           // transfers that come after all others
 	odd     spool           // downloads whose keys are no paths
-	held    bool            // late transfers were held back
 	cases   cases
 	told    string // the greatest key of a problem that has been told
 	gate    *pace.Gate
@@ -155,21 +160,26 @@ func newRun(o Options) (*run, error) {
 	if o.Ahead == 0 {
 		o.Ahead = batchFiles
 	}
+	o.Ahead = min(max(o.Ahead, firstFiles), batchFiles) // each batch is a commit, and lies in memory
 	if o.Gate == nil {
 		o.Gate = pace.Adaptive(pace.Options{Throttled: throttled(o.From.Store, o.To.Store)})
 	}
-	if o.From.local() && o.To.local() {
+	switch {
+	case o.From.local() && o.To.local():
 		return nil, errors.New("one of the two sides has to be in a bucket")
+	case o.Rebuild && o.Compare != compare.Content:
+		return nil, errors.New("a manifest can be rebuilt only where content is compared")
 	}
 	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts)}
 	r.policy = policy{way: r.way, same: o.Compare.Strategy(), delete: o.Delete, selects: o.Filters.Select}
+	r.policy.learns = r.way == compare.Across && o.Compare == compare.Content && !o.NoOverwrite
 	if o.NoOverwrite {
 		r.policy.same = compare.Never
 	}
-	if r.way == compare.Down {
-		r.o.Rules = nil // what is downloaded has no headers
+	if r.way != compare.Up {
+		r.o.Rules = nil // a download has no headers, and a copy has those of its source
 	}
-	if r.o.Rules != nil && o.Compare == compare.Content {
+	if r.o.Rules != nil && o.Compare == compare.Content && !o.NoOverwrite {
 		r.policy.headers = func(key string) uint64 { return r.asked(key).Tag() }
 	}
 	return r, nil
@@ -242,7 +252,7 @@ func (r *run) warn(w Warning) {
 
 func (r *run) fail(a Action, err error) {
 	r.sent.failed.Add(1)
-	if errors.Is(err, errForeign) {
+	if errors.Is(err, errForeign) || errors.Is(err, errSource) {
 		r.sent.unexpected.Add(1)
 	}
 	r.report(Event{Failed: &Failure{Action: a, Err: err}})

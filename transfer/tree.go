@@ -48,6 +48,9 @@ func (t *localTree) create(name string) (*draftFile, error) {
 	case err == nil && info.IsDir():
 		return nil, &fs.PathError{Op: "download to", Path: name, Err: syscall.EISDIR}
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		if errors.Is(t.direct(path.Dir(name)), errThroughLink) {
+			err = errLeadsOut
+		}
 		return nil, err // such as a name that is too long: before anything is fetched
 	}
 	if err := t.root.MkdirAll(dir, 0o777); err != nil {
@@ -95,6 +98,14 @@ func (d *draftFile) publish(modified time.Time) error {
 	return nil
 }
 
+// sweep removes a draft that a run has left when it died: one that nobody has written to for a
+// day. That it cannot be removed is no trouble of this run.
+func (t *localTree) sweep(name string) {
+	if info, err := t.root.Lstat(name); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+		t.root.Remove(name)
+	}
+}
+
 // drop gives the file up.
 func (d *draftFile) drop() {
 	d.Close()
@@ -103,6 +114,9 @@ func (d *draftFile) drop() {
 
 // errOther says that a file is not the one that was seen.
 var errOther = errors.New("it changed since it was looked at; it is left as it is")
+
+// errLeadsOut says that a file would be written outside of the tree.
+var errLeadsOut = errors.New("a symbolic link on its way leads out of the destination")
 
 // errThroughLink says that what is to be deleted may lie somewhere else than it seems.
 var errThroughLink = errors.New("it lies behind a symbolic link; it is left as it is")
@@ -117,7 +131,7 @@ func (t *localTree) remove(e *manifest.Entry) error {
 		return err
 	}
 	info, err := t.root.Stat(e.Key)
-	if err == nil && (info.IsDir() || info.Size() != e.Size || manifest.Time(info.ModTime().Unix(), int64(info.ModTime().Nanosecond())) != e.MTime) {
+	if err == nil && !isAs(info, e) {
 		return errOther
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -129,6 +143,25 @@ func (t *localTree) remove(e *manifest.Entry) error {
 		return err
 	}
 	return nil
+}
+
+// isAs reports whether a file is the one that was seen, as far as size and time tell.
+func isAs(info fs.FileInfo, e *manifest.Entry) bool {
+	t := info.ModTime()
+	return !info.IsDir() && info.Size() == e.Size && manifest.Time(t.Unix(), int64(t.Nanosecond())) == e.MTime
+}
+
+// stillAs returns an error if what is under a name is not what was seen there, where nil is
+// nothing.
+func (t *localTree) stillAs(name string, seen *manifest.Entry) error {
+	info, err := t.root.Lstat(name)
+	switch {
+	case err != nil, info.Mode()&fs.ModeSymlink != 0:
+		return nil // gone, or a link, which is replaced and not what it leads to
+	case seen != nil && isAs(info, seen):
+		return nil
+	}
+	return errOther
 }
 
 // direct returns an error if there is a symbolic link on the way to a directory.

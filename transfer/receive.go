@@ -1,0 +1,123 @@
+package transfer
+
+import (
+	"crypto/md5"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/minio/crc64nvme"
+	"github.com/zeebo/blake3"
+
+	"merkur/hashing"
+	"merkur/manifest"
+	"merkur/store/bucket"
+)
+
+// A receiver takes the bytes of an object as they come and knows in the end whether they are
+// what they should be.
+type receiver struct {
+	want   manifest.Entry
+	digest *blake3.Hasher
+	crc    hash.Hash64 // where only the bucket's word is known; else nil
+	md5    hash.Hash   // where the ETag may tell; else nil
+}
+
+// newReceiver expects what is known of an object. The ETag of one with a key of its own, also of
+// the customer's, is not made of its content.
+func newReceiver(want manifest.Entry, keyed bool) *receiver {
+	v := &receiver{want: want, digest: blake3.New()}
+	if want.Unproven {
+		v.crc = crc64nvme.New()
+		if len(want.Evidence.ETag) == 2*md5.Size && !keyed {
+			v.md5 = md5.New()
+		}
+	}
+	return v
+}
+
+func (v *receiver) Write(b []byte) (int, error) {
+	v.digest.Write(b)
+	if v.crc != nil {
+		v.crc.Write(b)
+	}
+	if v.md5 != nil {
+		v.md5.Write(b)
+	}
+	return len(b), nil
+}
+
+// check returns the digest of what came, or an error if it is not what was wanted.
+func (v *receiver) check(obj bucket.Object) (d manifest.Digest, err error) {
+	v.digest.Sum(d[:0])
+	switch {
+	case !v.want.Unproven && d != v.want.Digest:
+		return d, errContent
+	case v.crc != nil && obj.HasCRC64:
+		if v.crc.Sum64() != obj.CRC64 {
+			return d, errChecksum
+		}
+	case v.md5 != nil && plainETag(obj) && fmt.Sprintf("%x", v.md5.Sum(nil)) != obj.ETag:
+		return d, errChecksum
+	}
+	return d, nil
+}
+
+// plainETag reports whether the ETag of an object stored at once is the MD5 of its bytes. That of
+// one that is encrypted with a key of its own is not.
+func plainETag(o bucket.Object) bool {
+	return (o.Encryption == "" || o.Encryption == "AES256") && len(o.ETag) == 2*md5.Size
+}
+
+// A sink remembers that it could not be written to, which no other try would mend.
+type sink struct {
+	io.Writer
+	err error
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	n, err := s.Writer.Write(b)
+	if err != nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// A partWriter writes one part of a download to its place, unit by unit, and hashes it.
+type partWriter struct {
+	layout layout
+	digest *hashing.Parts
+	part   int
+	to     io.WriterAt
+	crc    hash.Hash64
+	buf    []byte // what has come of the units at hand
+	done   int64  // bytes of the part before those
+}
+
+func (w *partWriter) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && err == nil {
+		m := min(len(b), cap(w.buf)-len(w.buf))
+		w.buf = append(w.buf, b[:m]...)
+		b, n = b[m:], n+m
+		if len(w.buf) == cap(w.buf) {
+			err = w.flush()
+		}
+	}
+	return n, err
+}
+
+// flush writes what has come.
+func (w *partWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	offset, length := w.layout.bounds(w.part)
+	if int64(len(w.buf)) == min(int64(cap(w.buf)), length-w.done) {
+		w.layout.add(w.digest, w.part, w.done, w.buf)
+	}
+	w.crc.Write(w.buf)
+	_, err := w.to.WriteAt(w.buf, offset+w.done)
+	w.done += int64(len(w.buf))
+	w.buf = w.buf[:0]
+	return err
+}
