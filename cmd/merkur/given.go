@@ -85,7 +85,12 @@ func (g *given) file(name string) (string, error) {
 		}
 		path = filepath.Join(home, rest)
 	}
-	b, err := os.ReadFile(os.ExpandEnv(path))
+	b, err := os.ReadFile(os.Expand(path, func(name string) string {
+		if value, ok := os.LookupEnv(name); ok {
+			return value
+		}
+		return "$" + name
+	}))
 	if err != nil {
 		return "", fmt.Errorf("--%s: %w", name, err)
 	}

@@ -116,6 +116,8 @@ func (q *request) checkTogether() error {
 		return errors.New("--headers-from is for uploads")
 	case g.text("order") == "site" && !q.to.remote():
 		return errors.New("--order site is for web sites, which are in a bucket")
+	case g.on("rebuild-manifest") && q.strategy() != compare.Content:
+		return errors.New("--rebuild-manifest goes with --compare content only")
 	case g.text("compare") != "" && (g.on("size-only") || g.on("exact-timestamps")):
 		return errors.New("--compare does not go with --size-only and --exact-timestamps: each of them says how to compare")
 	}
