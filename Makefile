@@ -40,7 +40,7 @@ fuzz: ## each fuzz target for FUZZTIME
 	  done; \
 	done
 
-memory: build tools ## peak memory of first and no-op runs of a million and two million files (takes long)
+memory: build tools ## peak memory of all kinds of runs over trees of a million and two million files (takes long)
 	$(GO) run ./benchmarks/memory -merkur $(BIN)/merkur -server $(SERVER)
 
 tools: $(SERVER) $(LINT)

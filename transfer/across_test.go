@@ -260,6 +260,32 @@ func TestCopyOfForeignChanges(t *testing.T) {
 	}
 }
 
+// An object that is replaced after it was listed is not copied for the one that it was.
+func TestCopyOfAnObjectReplaced(t *testing.T) {
+	for _, relay := range []bool{false, true} {
+		for _, size := range []int{1, 3000} {
+			source := &buckettest.Memory{Name: "a"}
+			m := newCopier(t, source)
+			m.o.Parts, m.o.Relay = tiny, relay
+			put(t, source, "p/k", noise(size))
+			var replaced atomic.Bool
+			m.both(func(op buckettest.Op, key string) buckettest.Outcome {
+				if key == "p/k" && replaced.CompareAndSwap(false, true) { // the first request after the listing
+					put(t, source, "p/k", noise(size))
+				}
+				return buckettest.OK
+			})
+			sum, err := m.try(context.Background(), nil)
+			m.both(nil)
+			if err != nil || sum.Failed != 1 || len(objects(m.store)) != 0 || m.store.Uploads() != 0 {
+				t.Errorf("relay %v, %d bytes: %+v, %v, %v", relay, size, sum, err, m.lines)
+			}
+			faithful(t, m.store)
+			m.copies(nil)
+		}
+	}
+}
+
 // An object that somebody else has put at the destination is left alone.
 func TestCopyMeetsForeignObjects(t *testing.T) {
 	for _, relay := range []bool{false, true} {
@@ -446,8 +472,10 @@ func (u *sippingUpload) Part(ctx context.Context, n int, body io.ReadSeeker, siz
 	return u.Upload.Part(ctx, n, bytes.NewReader(all.Bytes()), size, crc)
 }
 
-// If tags cannot be written the copy is taken away again; the manifest must not name it.
+// If tags, which are too long for the request that stores the object, cannot be written, the copy
+// is taken away again; the manifest must not name it.
 func TestRelayWithoutTags(t *testing.T) {
+	long := "a=" + strings.Repeat("x", maxTagging)
 	for _, outcome := range []buckettest.Outcome{buckettest.Denied, buckettest.Throttled, buckettest.Stored, buckettest.NotStored} {
 		for _, tidies := range []bool{true, false} {
 			source := &buckettest.Memory{Name: "a"}
@@ -459,7 +487,7 @@ func TestRelayWithoutTags(t *testing.T) {
 			up.write(map[string]string{"edited": "2", "new": "1"})
 			up.mirrors()
 			for _, key := range []string{"edited", "new"} {
-				source.SetTags(context.Background(), "p/"+key, "a=1")
+				source.SetTags(context.Background(), "p/"+key, long)
 			}
 			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
 				if op == buckettest.SetTags || op == buckettest.Delete && !tidies && !strings.Contains(key, manifest.Reserved) {
@@ -478,7 +506,7 @@ func TestRelayWithoutTags(t *testing.T) {
 			}
 			m.copies(nil)
 			for _, key := range []string{"edited", "new"} {
-				if tags, _ := m.store.Tags(context.Background(), "p/"+key); tags != "a=1" && tidies {
+				if tags, _ := m.store.Tags(context.Background(), "p/"+key); tags != long && tidies {
 					t.Errorf("outcome %v, removed %v: %s has tags %q", outcome, tidies, key, tags)
 				}
 			}

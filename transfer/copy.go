@@ -133,9 +133,9 @@ func (r *run) copyOptions(ctx context.Context, a Action) (o bucket.CopyOptions, 
 		}
 		asked = over(asked, headers.Set(obj.Headers))
 	}
-	if tagger, ok := r.o.From.Store.(bucket.Tagger); ok && c.askTags {
-		if o.Tags, err = tagger.Tags(ctx, r.o.From.Prefix+a.Key); err != nil {
-			return o, fmt.Errorf("read its tags: %w", err)
+	if c.askTags {
+		if o.Tags, err = r.tagsOf(ctx, a); err != nil {
+			return o, err
 		}
 	}
 	o.Headers = bucket.Headers(asked)
@@ -143,6 +143,22 @@ func (r *run) copyOptions(ctx context.Context, a Action) (o bucket.CopyOptions, 
 		o.Condition = a.condition()
 	}
 	return o, nil
+}
+
+// tagsOf are the tags of the source. A server without tags has none.
+func (r *run) tagsOf(ctx context.Context, a Action) (string, error) {
+	tagger, ok := r.o.From.Store.(bucket.Tagger)
+	if !ok {
+		return "", nil
+	}
+	tags, err := tagger.Tags(ctx, r.o.From.Prefix+a.Key)
+	if errors.Is(err, bucket.ErrUnsupported) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read its tags: %w", err)
+	}
+	return tags, nil
 }
 
 // over is what a copy has: the headers that were asked for, and those of the source where

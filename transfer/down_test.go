@@ -21,6 +21,7 @@ import (
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/store/bucket/buckettest"
+	"merkur/store/catalog"
 	"merkur/transfer/compare"
 	"merkur/transfer/filter"
 	"merkur/transfer/pace"
@@ -704,7 +705,11 @@ func TestDownloadDeletes(t *testing.T) {
 		var once sync.Once
 		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
 			if key == "p/kept" { // the scan is over by then
-				once.Do(func() { down.write(map[string]string{"busy": "changed"}) })
+				once.Do(func() { // another size, and the time of before
+					info, _ := os.Stat(filepath.Join(down.dir, "busy"))
+					down.write(map[string]string{"busy": "changed"})
+					os.Chtimes(filepath.Join(down.dir, "busy"), info.ModTime(), info.ModTime())
+				})
 			}
 			return buckettest.OK
 		}
@@ -906,8 +911,10 @@ func TestDownloadMeetsEdits(t *testing.T) {
 		down.write(map[string]string{"edited": "old", "removed": "old"})
 		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
 			switch key {
-			case "p/edited", "p/new":
-				down.write(map[string]string{strings.TrimPrefix(key, "p/"): "mine, just now"})
+			case "p/edited":
+				down.write(map[string]string{"edited": "now"}) // of the same size
+			case "p/new":
+				down.write(map[string]string{"new": "now"})
 			case "p/removed":
 				down.remove("removed")
 			}
@@ -915,7 +922,7 @@ func TestDownloadMeetsEdits(t *testing.T) {
 		}
 		sum := down.run(nil)
 		down.wants("failed edited: "+errOther.Error(), "failed new: "+errOther.Error(), "get removed")
-		if sum.Failed != 2 || content(down, "edited") != "mine, just now" || content(down, "new") != "mine, just now" || content(down, "removed") != body {
+		if sum.Failed != 2 || content(down, "edited") != "now" || content(down, "new") != "now" || content(down, "removed") != body {
 			t.Errorf("%+v", sum)
 		}
 		noDrafts(t, down.dir)
@@ -942,11 +949,21 @@ func TestDownloadFromUnfinishedSource(t *testing.T) {
 		}
 		up.try(context.Background(), func(o *Options) { o.Delete, o.Gate = true, pace.Fixed(1) })
 		store.Fault = nil
-		down.write(map[string]string{"local": "1"})
+		down.write(map[string]string{"local": "1", "mn": "1"})
 		sum, err := down.try(context.Background(), func(o *Options) { o.Delete = true })
 		if err != nil || sum.Failed != 0 {
 			t.Errorf("died after %d: %+v, %v, %v", n, sum, err, down.lines)
 		}
+		c, err := catalog.Open(context.Background(), store, catalog.Options{Prefix: "p/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range c.Foreign() {
+			if i.Range != nil && i.Range.Contains("mn") && content(down, "mn") == "" {
+				t.Errorf("died after %d: a file is gone whose object may be on its way", n)
+			}
+		}
+		down.remove("mn")
 		doomed := func(line string) bool { return strings.HasPrefix(line, "n ") } // it may be about to go
 		if got, want := slices.DeleteFunc(files(t, down.dir), doomed), slices.DeleteFunc(objects(store), doomed); !slices.Equal(got, want) {
 			t.Errorf("died after %d: tree:\n%v\nbucket:\n%v", n, got, want)

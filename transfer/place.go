@@ -21,9 +21,8 @@ type placing struct {
 // place stores an object if the bucket still holds what the action expects. Where the server's
 // answer leaves open what happened, it looks. It reports false if the object was there already,
 // by somebody else's hand or by a put whose answer was lost.
-func (r *run) place(ctx context.Context, a Action, h bucket.Headers, p placing) (manifest.Entry, bool, error) {
+func (r *run) place(ctx context.Context, a Action, o bucket.PutOptions, p placing) (manifest.Entry, bool, error) {
 	key := r.o.To.Prefix + a.Key
-	o := bucket.PutOptions{Headers: h, Terms: r.o.Terms}
 	if r.catalog != nil {
 		o.Condition = a.condition()
 	}

@@ -30,6 +30,11 @@ func (r *run) headers(key string) bucket.Headers {
 	return bucket.Headers(h)
 }
 
+// putOptions are those of an upload.
+func (r *run) putOptions(key string) bucket.PutOptions {
+	return bucket.PutOptions{Headers: r.headers(key), Terms: r.o.Terms}
+}
+
 // page reports whether a browser shows the object as a page, which refers to other objects.
 func (r *run) page(key string) bool {
 	kind, _, _ := strings.Cut(r.headers(key).ContentType, ";")

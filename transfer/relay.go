@@ -23,20 +23,23 @@ func (r *run) relay(ctx context.Context, a Action) (manifest.Entry, error) {
 		}
 		asked = over(asked, headers.Set(obj.Headers))
 	}
-	tags := ""
-	if tagger, ok := r.o.From.Store.(bucket.Tagger); ok && (r.o.Props == PropsDefault || r.o.Props == PropsAll) {
-		var err error
-		if tags, err = tagger.Tags(ctx, r.o.From.Prefix+a.Key); err != nil {
+	tags, err := "", error(nil)
+	if r.o.Props == PropsDefault || r.o.Props == PropsAll {
+		if tags, err = r.tagsOf(ctx, a); err != nil {
 			return a.From.Entry, err
 		}
+	}
+	later := ""
+	if len(tags) > maxTagging {
+		tags, later = "", tags
 	}
 	relay := r.relayWhole
 	if _, ok := r.store.(bucket.Uploader); ok && a.From.Size >= r.o.Parts.Threshold {
 		relay = r.relayParts
 	}
-	e, stored, err := relay(ctx, a, bucket.Headers(asked))
-	if err == nil && tags != "" {
-		err = r.setTags(ctx, a.Key, e.Evidence.ETag, tags)
+	e, stored, err := relay(ctx, a, bucket.PutOptions{Headers: bucket.Headers(asked), Terms: r.o.Terms, Tags: tags})
+	if err == nil && later != "" {
+		err = r.setTags(ctx, a.Key, e.Evidence.ETag, later)
 	}
 	switch {
 	case err != nil:
@@ -60,10 +63,10 @@ func (r *run) relayed(a Action, d manifest.Digest) (manifest.Entry, error) {
 	return e, nil
 }
 
-func (r *run) relayWhole(ctx context.Context, a Action, h bucket.Headers) (e manifest.Entry, stored bool, err error) {
+func (r *run) relayWhole(ctx context.Context, a Action, o bucket.PutOptions) (e manifest.Entry, stored bool, err error) {
 	if a.From.Size > mostBuffer && a.From.Size < r.o.Parts.Threshold {
 		// One request, as it was asked for, but no more than this machine bears.
-		return r.relayParts(ctx, a, h)
+		return r.relayParts(ctx, a, o)
 	}
 	buf, release, err := r.memory.take(ctx, a.From.Size+1)
 	if err != nil {
@@ -87,13 +90,13 @@ func (r *run) relayWhole(ctx context.Context, a Action, h bucket.Headers) (e man
 	if err != nil {
 		return e, false, err
 	}
-	return r.place(ctx, a, h, r.inMemory(ctx, a, e, w.Bytes()))
+	return r.place(ctx, a, o, r.inMemory(ctx, a, e, w.Bytes()))
 }
 
-func (r *run) relayParts(ctx context.Context, a Action, h bucket.Headers) (manifest.Entry, bool, error) {
+func (r *run) relayParts(ctx context.Context, a Action, o bucket.PutOptions) (manifest.Entry, bool, error) {
 	e := a.From.Entry
 	var crc uint64
-	return r.place(ctx, a, h, placing{
+	return r.place(ctx, a, o, placing{
 		entry: func() manifest.Entry { return e },
 		crc:   func() uint64 { return crc },
 		etag:  func() string { return "" },

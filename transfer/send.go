@@ -108,7 +108,7 @@ func (r *run) sendWhole(ctx context.Context, a Action, f *os.File, info fs.FileI
 	if r.catalog != nil {
 		e.Digest = hashing.Sum(body)
 	}
-	return r.place(ctx, a, r.headers(a.Key), r.inMemory(ctx, a, e, body))
+	return r.place(ctx, a, r.putOptions(a.Key), r.inMemory(ctx, a, e, body))
 }
 
 // inMemory is the placing of an object whose bytes are all there.
@@ -147,7 +147,7 @@ func (r *run) sendLarge(ctx context.Context, a Action, f *os.File, info fs.FileI
 		return e, false, err
 	}
 	e.Digest = digest.Sum()
-	return r.place(ctx, a, r.headers(a.Key), placing{
+	return r.place(ctx, a, r.putOptions(a.Key), placing{
 		entry: func() manifest.Entry { return e },
 		crc:   func() uint64 { return crc },
 		etag:  func() string { return "" },
@@ -171,7 +171,7 @@ func (r *run) sendLarge(ctx context.Context, a Action, f *os.File, info fs.FileI
 func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (manifest.Entry, bool, error) {
 	e := described(a.From.Entry, info)
 	var crc uint64
-	return r.place(ctx, a, r.headers(a.Key), placing{
+	return r.place(ctx, a, r.putOptions(a.Key), placing{
 		entry: func() manifest.Entry { return e },
 		crc:   func() uint64 { return crc },
 		etag:  func() string { return "" },

@@ -1,8 +1,9 @@
 //go:build unix
 
-// Command memory measures how much memory merkur takes for trees of a million files and more:
-// in the first run, which sends everything, and in one that finds nothing to do. It prints a
-// row a run, with the peak resident set that the system counted for the finished process.
+// Command memory measures how much memory merkur takes for trees of a million files and more: up,
+// down and across, with manifests and with listings, where everything is to be moved and where
+// nothing is. It prints a row a run, with the peak resident set that the system counted for the
+// finished process.
 package main
 
 import (
@@ -57,8 +58,32 @@ func measure(ctx context.Context, merkur, server, work, store, counts string, pe
 	return nil
 }
 
-// measureTree makes a tree of n files and measures three runs over it: the first; a second one,
-// which hashes again what was too young to be remembered; and one that trusts the cache.
+// A run is one run of the program over a tree: "up" stands for the tree, "down" for an empty
+// directory, and "a" to "c" for buckets.
+type run struct {
+	name     string
+	from, to string
+	options  []string
+	settled  bool // waits until the files of the tree are old enough to be trusted
+}
+
+var runs = []run{
+	{name: "up, first", from: "up", to: "a"},
+	{name: "up, settling", from: "up", to: "a", settled: true},
+	{name: "up, no-op", from: "up", to: "a"},
+	{name: "up by time, no-op", from: "up", to: "a", options: []string{"--compare", "aws"}},
+	{name: "down by manifest", from: "a", to: "down"},
+	{name: "down, no-op", from: "a", to: "down"},
+	{name: "across by manifest", from: "a", to: "b"},
+	{name: "across by time", from: "a", to: "c", options: []string{"--compare", "aws"}},
+	{name: "across by time, no-op", from: "a", to: "c", options: []string{"--compare", "aws"}},
+	{name: "down by listing", from: "c", to: "down2"},
+	{name: "down by listing, no-op", from: "c", to: "down2"},
+	{name: "down by size, no-op", from: "c", to: "down2", options: []string{"--size-only"}},
+	{name: "delete all below", from: "empty", to: "down2", options: []string{"--delete", "--allow-empty-source"}},
+}
+
+// measureTree makes a tree of n files and measures the runs over it.
 func measureTree(ctx context.Context, w *tabwriter.Writer, merkur, server, work, store string, n, perDir int) error {
 	dir, err := os.MkdirTemp(work, "merkur-memory-")
 	if err != nil {
@@ -70,8 +95,7 @@ func measureTree(ctx context.Context, w *tabwriter.Writer, merkur, server, work,
 		return err
 	}
 	defer os.RemoveAll(data)
-	tree := filepath.Join(dir, "tree")
-	if err := makeTree(ctx, tree, n, perDir); err != nil {
+	if err := makeTree(ctx, filepath.Join(dir, "up"), n, perDir); err != nil {
 		return err
 	}
 	s, err := buckettest.Launch(ctx, server, data)
@@ -79,30 +103,39 @@ func measureTree(ctx context.Context, w *tabwriter.Writer, merkur, server, work,
 		return err
 	}
 	defer s.Close()
-	if err := s.CreateBucket(ctx, "memory"); err != nil {
-		return err
+	for _, name := range []string{"a", "b", "c", "empty"} {
+		if err := s.CreateBucket(ctx, "memory-"+name); err != nil {
+			return err
+		}
 	}
 	env := append(os.Environ(), s.Env()...)
 	env = append(env, "MERKUR_CACHE_DIR="+filepath.Join(dir, "cache"), "XDG_STATE_HOME="+filepath.Join(dir, "state"))
-	settled := time.Now().Add(150 * time.Second) // by then the files are old enough to be trusted
-	for _, run := range []string{"first", "settling", "no-op"} {
-		if run == "settling" {
+	settled := time.Now().Add(150 * time.Second)
+	end := func(name string) string {
+		if len(name) == 1 || name == "empty" {
+			return "s3://memory-" + name
+		}
+		return filepath.Join(dir, name)
+	}
+	for _, r := range runs {
+		if r.settled {
 			if err := until(ctx, settled); err != nil {
 				return err
 			}
 		}
-		peak, took, err := once(ctx, merkur, tree, env)
+		args := append([]string{"sync", end(r.from), end(r.to), "--only-show-errors"}, r.options...)
+		peak, took, err := once(ctx, merkur, args, env)
 		if err != nil {
-			return fmt.Errorf("%s run of %d files: %w", run, n, err)
+			return fmt.Errorf("%s, %d files: %w", r.name, n, err)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%d\t%.1f s\t\n", n, run, peak>>20, took.Seconds())
+		fmt.Fprintf(w, "%d\t%s\t%d\t%.1f s\t\n", n, r.name, peak>>20, took.Seconds())
 	}
 	return nil
 }
 
 // once runs the program and returns its peak resident set in bytes and its time.
-func once(ctx context.Context, merkur, tree string, env []string) (peak int64, took time.Duration, err error) {
-	cmd := exec.CommandContext(ctx, merkur, "sync", tree, "s3://memory", "--only-show-errors")
+func once(ctx context.Context, merkur string, args, env []string) (peak int64, took time.Duration, err error) {
+	cmd := exec.CommandContext(ctx, merkur, args...)
 	cmd.Env = env
 	cmd.Stderr = os.Stderr
 	begun := time.Now()

@@ -99,7 +99,8 @@ func (q *request) checkTogether() error {
 	for _, pair := range [][2]string{{"sse-c", "sse-c-key"}, {"sse-c-copy-source", "sse-c-copy-source-key"}} {
 		for i, name := range pair {
 			if other := pair[1-i]; g.has(name) && !g.has(other) {
-				return fmt.Errorf("If --%s is specified, --%s must be specified as well.", name, other) //lint:ignore ST1005 aws says so
+				//lint:ignore ST1005 aws says so
+				return fmt.Errorf("If --%s is specified, --%s must be specified as well.", name, other)
 			}
 		}
 	}
@@ -107,7 +108,8 @@ func (q *request) checkTogether() error {
 	down := q.from.remote() && !q.to.remote()
 	switch {
 	case g.has("sse-c-copy-source") && !across:
-		return errors.New("--sse-c-copy-source is only supported for copy operations.") //lint:ignore ST1005 aws says so
+		//lint:ignore ST1005 aws says so
+		return errors.New("--sse-c-copy-source is only supported for copy operations.")
 	case g.has("checksum-mode") && !down:
 		return q.wrongWay("checksum-mode", "<S3Uri> <LocalPath>")
 	case g.has("checksum-algorithm") && down:
@@ -132,8 +134,9 @@ func (q *request) wrongWay(name, formats string) error {
 		}
 		return "<LocalPath>"
 	}
+	//lint:ignore ST1005 aws says so
 	return fmt.Errorf("Expected %s parameter to be used with one of following path formats: %s. Instead, received %s %s.",
-		name, formats, kind(q.from), kind(q.to)) //lint:ignore ST1005 aws says so
+		name, formats, kind(q.from), kind(q.to))
 }
 
 // readSelection reads what is mirrored, how it is compared and what is deleted.

@@ -124,6 +124,7 @@ type PutOptions struct {
 	HasCRC64 bool
 	Headers
 	Terms
+	Tags string // coded as a URL query; of a copy, see CopyOptions
 }
 
 // A Store keeps objects under keys.
@@ -185,9 +186,8 @@ type CopyOptions struct {
 	PutOptions
 	// Metadata and Tagging are the directives COPY and REPLACE of the request: whether headers,
 	// and tags, are those of the source or those given here. Empty: none is sent, which means
-	// COPY. With REPLACE, Tags, coded as a URL query, are the tags.
+	// COPY. Tags count only with REPLACE.
 	MetadataDirective, TaggingDirective string
-	Tags                                string
 	// NoAnnotations leaves the source's annotations behind (Amazon's own servers are told so).
 	NoAnnotations bool
 	// PartSize has the object copied in parts of so many bytes. Then nothing is taken over from the

@@ -128,7 +128,7 @@ func (s *S3) copyInParts(ctx context.Context, src Source, dst string, o CopyOpti
 	}
 	// Without a checksum unless one is asked for: some servers give each part that of the whole
 	// source.
-	u, err := s.begin(ctx, dst, o.PutOptions, o.Tags, o.Checksum)
+	u, err := s.begin(ctx, dst, o.PutOptions, o.Checksum)
 	if err != nil {
 		return Object{}, err
 	}

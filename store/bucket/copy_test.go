@@ -113,7 +113,8 @@ func TestPartsOfCopyOnTheWire(t *testing.T) {
 		}
 		obliging(w, r)
 	})
-	o := bucket.CopyOptions{PutOptions: everything(), Tags: "a=1", PartSize: 10}
+	o := bucket.CopyOptions{PutOptions: everything(), PartSize: 10}
+	o.Tags = "a=1"
 	if _, err := s.Copy(t.Context(), bucket.Source{Bucket: "other", Key: "src", IfMatch: "m", Size: 25, Customer: sourceCustomer}, "dst", o); err != nil {
 		t.Fatal(err)
 	}

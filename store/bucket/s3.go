@@ -212,6 +212,7 @@ func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64
 	out, err := send(ctx, s, c, s.client.PutObject, in, hashed(z.payload), with(func(h http.Header) {
 		o.Headers.write(h)
 		o.Terms.write(h)
+		put(h, "X-Amz-Tagging", o.Tags)
 		z.write(h)
 	}))
 	if err != nil {

@@ -21,12 +21,11 @@ func (s *S3) Upload(ctx context.Context, key string, o PutOptions) (Upload, erro
 	if algorithm == "" && s.checksums.Load() {
 		algorithm = algorithmCRC64
 	}
-	return s.begin(ctx, key, o, "", algorithm)
+	return s.begin(ctx, key, o, algorithm)
 }
 
-// begin begins an upload of an object with tags, whose parts come with a checksum, or with none
-// if that is empty.
-func (s *S3) begin(ctx context.Context, key string, o PutOptions, tags, algorithm string) (*upload, error) {
+// begin begins an upload whose parts come with a checksum, or with none if that is empty.
+func (s *S3) begin(ctx context.Context, key string, o PutOptions, algorithm string) (*upload, error) {
 	c := call{op: createMultipartUpload, key: key}
 	if algorithm != "" {
 		if _, err := newSum(algorithm); err != nil {
@@ -37,7 +36,7 @@ func (s *S3) begin(ctx context.Context, key string, o PutOptions, tags, algorith
 	out, err := send(ctx, s, c, s.client.CreateMultipartUpload, in, with(func(h http.Header) {
 		o.Headers.write(h)
 		o.Terms.write(h)
-		put(h, "X-Amz-Tagging", tags)
+		put(h, "X-Amz-Tagging", o.Tags)
 		put(h, "X-Amz-Checksum-Algorithm", algorithm)
 		if algorithm == algorithmCRC64 {
 			h.Set("X-Amz-Checksum-Type", string(types.ChecksumTypeFullObject)) // others have other defaults

@@ -164,7 +164,7 @@ func TestEverythingOnTheWire(t *testing.T) {
 	_, err = s.Head(ctx, "key", bucket.HeadOptions{Customer: customer})
 	fail(err)
 	_, err = s.Copy(ctx, bucket.Source{Bucket: "other", Key: "a b", IfMatch: "m", Customer: sourceCustomer}, "key", bucket.CopyOptions{
-		PutOptions: everything(), MetadataDirective: "REPLACE", TaggingDirective: "REPLACE", Tags: "a=1", NoAnnotations: true,
+		PutOptions: tagged(everything()), MetadataDirective: "REPLACE", TaggingDirective: "REPLACE", NoAnnotations: true,
 	})
 	fail(err)
 	fail(s.Delete(ctx, "key", bucket.Condition{}))
@@ -218,4 +218,9 @@ func sortedLines(m map[string]string) string {
 		fmt.Fprintf(&b, "\t%s: %s\n", name, m[name])
 	}
 	return b.String()
+}
+
+func tagged(o bucket.PutOptions) bucket.PutOptions {
+	o.Tags = "a=1"
+	return o
 }

@@ -45,6 +45,7 @@ func Conformance(t *testing.T, open func(t *testing.T) bucket.Store) {
 		{"UploadConditions", testUploadConditions},
 		{"Copy", testCopy},
 		{"CopyTags", testCopyTags},
+		{"PutTags", testPutTags},
 		{"CopyInParts", testCopyInParts},
 		{"Tags", testTags},
 		{"Checksums", testChecksums},

@@ -61,10 +61,22 @@ func testCopyTags(t *testing.T, s bucket.Store) {
 		{"", "", "a=1&b=%C3%A9"}, {"COPY", "", "a=1&b=%C3%A9"}, {"REPLACE", "", ""}, {"REPLACE", "c=3", "c=3"},
 	}
 	for _, test := range tests {
-		_, err := copier.Copy(t.Context(), bucket.Source{Key: "src"}, "dst", bucket.CopyOptions{TaggingDirective: test.directive, Tags: test.tags})
+		_, err := copier.Copy(t.Context(), bucket.Source{Key: "src"}, "dst", bucket.CopyOptions{TaggingDirective: test.directive, PutOptions: bucket.PutOptions{Tags: test.tags}})
 		want(t, "copy", err, nil)
 		expectTags(t, s, "dst", test.want)
 	}
+}
+
+// An object can be stored with tags, at once or in parts.
+func testPutTags(t *testing.T, s bucket.Store) {
+	put(t, s, "key", "body", bucket.PutOptions{Tags: "a=1&b=%C3%A9"})
+	expectTags(t, s, "key", "a=1&b=%C3%A9")
+	put(t, s, "key", "body", bucket.PutOptions{})
+	expectTags(t, s, "key", "")
+	u, _ := uploadParts(t, s, "parts", bucket.PutOptions{Tags: "c=3"})
+	_, err := u.Complete(t.Context())
+	want(t, "complete", err, nil)
+	expectTags(t, s, "parts", "c=3")
 }
 
 func testCopyInParts(t *testing.T, s bucket.Store) {
@@ -75,7 +87,7 @@ func testCopyInParts(t *testing.T, s bucket.Store) {
 	body := strings.Repeat("parts of an object. ", (2*minPart+100)/20)
 	src := put(t, s, "src", body, bucket.PutOptions{Headers: bucket.Headers{ContentType: "text/plain", Metadata: map[string]string{"a": "b"}}})
 	want(t, "set tags", tagger(t, s).SetTags(t.Context(), "src", "a=1"), nil)
-	o := bucket.CopyOptions{PartSize: minPart, Tags: "b=2&c=3"}
+	o := bucket.CopyOptions{PartSize: minPart, PutOptions: bucket.PutOptions{Tags: "b=2&c=3"}}
 	o.Headers = bucket.Headers{ContentType: "text/html", ContentEncoding: "zstd", Metadata: map[string]string{"c": "d"}}
 	for _, from := range []bucket.Source{{Key: "src"}, {Key: "src", IfMatch: src.ETag, Size: src.Size}} {
 		made, err := copier.Copy(t.Context(), from, "dst", o)

@@ -221,7 +221,7 @@ func (m *Memory) check(op Op, key string, c bucket.Condition) error {
 }
 
 // store keeps an object. The caller holds the lock.
-func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int64, tags string) *object {
+func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int64) *object {
 	if m.objects == nil {
 		m.objects = make(map[string]*object)
 	}
@@ -233,7 +233,7 @@ func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int
 		now = m.Now
 	}
 	o.Metadata = lower(o.Metadata)
-	obj := &object{body: body, put: o, parts: parts, tags: tags}
+	obj := &object{body: body, put: o, parts: parts, tags: o.Tags}
 	obj.Object = bucket.Object{
 		Key:        key,
 		Size:       int64(len(body)),
@@ -324,7 +324,7 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if err := m.check(Put, key, o.Condition); err != nil {
 			return err
 		}
-		stored = m.store(key, data, o, nil, "").describe()
+		stored = m.store(key, data, o, nil).describe()
 		return nil
 	})
 	if err != nil {

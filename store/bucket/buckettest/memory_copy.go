@@ -53,15 +53,15 @@ func (m *Memory) Copy(ctx context.Context, src bucket.Source, dst string, o buck
 		if err := m.check(Copy, dst, o.Condition); err != nil {
 			return err
 		}
-		put, tags := o.PutOptions, o.Tags
+		put := o.PutOptions
 		if o.MetadataDirective != "REPLACE" {
 			put.Headers = from.Headers
 			put.WebsiteRedirect = o.WebsiteRedirect // is never copied
 		}
 		if o.TaggingDirective != "REPLACE" {
-			tags = from.tags
+			put.Tags = from.tags
 		}
-		stored = m.store(dst, from.body, put, nil, tags).describe()
+		stored = m.store(dst, from.body, put, nil).describe()
 		return nil
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (m *Memory) copyInParts(ctx context.Context, src bucket.Source, dst string,
 		}
 	}
 	o.HasCRC64 = false
-	u, err := m.begin(ctx, dst, o.PutOptions, o.Tags, false)
+	u, err := m.begin(ctx, dst, o.PutOptions, false)
 	if err != nil {
 		return bucket.Object{}, err
 	}

@@ -14,15 +14,15 @@ import (
 
 // Upload implements [bucket.Uploader].
 func (m *Memory) Upload(ctx context.Context, key string, o bucket.PutOptions) (bucket.Upload, error) {
-	u, err := m.begin(ctx, key, o, "", m.NoChecksum && !m.lenient.Load())
+	u, err := m.begin(ctx, key, o, m.NoChecksum && !m.lenient.Load())
 	if err != nil {
 		return nil, err
 	}
 	return u, nil
 }
 
-// begin begins an upload of an object with tags, unless it is refused.
-func (m *Memory) begin(ctx context.Context, key string, o bucket.PutOptions, tags string, refused bool) (*upload, error) {
+// begin begins an upload of an object, unless it is refused.
+func (m *Memory) begin(ctx context.Context, key string, o bucket.PutOptions, refused bool) (*upload, error) {
 	err := m.do(ctx, Begin, key, func() error {
 		if refused {
 			return bucket.ErrUnsupported
@@ -30,7 +30,7 @@ func (m *Memory) begin(ctx context.Context, key string, o bucket.PutOptions, tag
 		m.uploads++
 		return nil
 	})
-	return &upload{memory: m, key: key, options: o, tags: tags, parts: make(map[int][]byte)}, err
+	return &upload{memory: m, key: key, options: o, parts: make(map[int][]byte)}, err
 }
 
 // An upload belongs to the lock of its Memory.
@@ -38,7 +38,6 @@ type upload struct {
 	memory  *Memory
 	key     string
 	options bucket.PutOptions
-	tags    string
 	parts   map[int][]byte // nil after the end
 }
 
@@ -87,7 +86,7 @@ func (u *upload) Complete(ctx context.Context) (bucket.Object, error) {
 		if err := m.check(Complete, u.key, u.options.Condition); err != nil {
 			return err
 		}
-		stored = m.store(u.key, body, u.options, sizes, u.tags).describe()
+		stored = m.store(u.key, body, u.options, sizes).describe()
 		u.end()
 		return nil
 	})
