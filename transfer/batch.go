@@ -363,7 +363,23 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 				continue
 			}
 		}
+		if err := r.obstacle(a); err != nil {
+			r.fail(a, err)
+			continue
+		}
 		r.report(Event{Done: &a})
 	}
 	return nil
+}
+
+// obstacle returns what would keep a download from its place.
+func (r *run) obstacle(a Action) error {
+	if a.Verb != Get {
+		return nil
+	}
+	name, ok := placeOf(a.Key)
+	if !ok {
+		return errNoPlace
+	}
+	return r.tree.free(name)
 }

@@ -30,7 +30,7 @@ var (
 func (r *run) fetch(ctx context.Context, a Action) error {
 	name, ok := placeOf(a.Key)
 	if !ok {
-		return fmt.Errorf("%q is no path of a file", a.Key)
+		return errNoPlace
 	}
 	f, err := r.tree.create(name)
 	if err != nil {

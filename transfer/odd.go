@@ -32,6 +32,9 @@ func placeOf(key string) (name string, ok bool) {
 	return name, true
 }
 
+// errNoPlace says that a key is no path of a file in the tree.
+var errNoPlace = errors.New("its key is no path of a file")
+
 // leadsOut reports whether there is a point on the way along the key that lies outside of the
 // tree, as in "a/../../b/c", wherever it ends.
 func leadsOut(key string) bool {

@@ -44,14 +44,8 @@ type draftFile struct {
 // create begins a file, and the directories it is in.
 func (t *localTree) create(name string) (*draftFile, error) {
 	dir := path.Dir(name)
-	switch info, err := t.root.Lstat(name); {
-	case err == nil && info.IsDir():
-		return nil, &fs.PathError{Op: "download to", Path: name, Err: syscall.EISDIR}
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		if errors.Is(t.direct(path.Dir(name)), errThroughLink) {
-			err = errLeadsOut
-		}
-		return nil, err // such as a name that is too long: before anything is fetched
+	if err := t.free(name); err != nil {
+		return nil, err // before anything is fetched
 	}
 	if err := t.root.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
@@ -114,6 +108,21 @@ func (d *draftFile) drop() {
 
 // errOther says that a file is not the one that was seen.
 var errOther = errors.New("it changed since it was looked at; it is left as it is")
+
+// free returns an error if there can be no file of that name: there is a directory, or it is too
+// long, or behind a symbolic link that leads out.
+func (t *localTree) free(name string) error {
+	info, err := t.root.Lstat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return &fs.PathError{Op: "download to", Path: name, Err: syscall.EISDIR}
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(t.direct(path.Dir(name)), errThroughLink):
+		return errLeadsOut
+	}
+	return err
+}
 
 // errLeadsOut says that a file would be written outside of the tree.
 var errLeadsOut = errors.New("a symbolic link on its way leads out of the destination")

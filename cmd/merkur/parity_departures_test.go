@@ -1,0 +1,38 @@
+package main
+
+// departures are the cases in which merkur means to do something else than aws, and why. What
+// either does stands in the file of the case.
+var departures = map[string]string{
+	"20-exclude-an-absolute-path":         "what is excluded is protected, on both sides",
+	"20-exclude-an-absolute-path-down":    "what is excluded is protected, on both sides",
+	"20-exclude-the-root":                 "what is excluded is protected, on both sides",
+	"22-brackets-in-the-directory":        "the name of a directory is meant as it is written",
+	"22-brackets-in-the-prefix":           "the name of a prefix is meant as it is written",
+	"32-broken-link":                      "what is skipped with a warning is not known to be absent, so its copy is kept",
+	"33-links-at-the-destination":         "a download does not write through a link that leads out of its tree",
+	"33-links-deleted-at-the-destination": "--delete deletes nothing behind a link",
+	"33-links-inside-deleted":             "--delete deletes nothing behind a link: it may be a file that is to be kept under its other name",
+	"34-fifo-excluded":                    "what is excluded is not looked at",
+	"38-keys-that-lead-out-from-the-root": "no key leads out of the tree",
+	"38-keys-that-come-back":              "no directory is made for a name that goes through it and out again",
+	"40-folder-markers":                   "a download that cannot succeed leaves no directory",
+	"44-large-across":                     "a copy in parts keeps what describes the object, as that of aws v2 does",
+	"54-checksums-the-wrong-way":          "a wrong command line has the exit code of aws v2",
+	"55-values-that-are-none":             "a wrong command line is found before the run, and has the exit code of aws v2",
+	"56-metadata-across":                  "new metadata do not cost a copy its other headers, as with aws v2",
+	"57-directory-bucket":                 "a wrong command line has the exit code of aws v2, and makes no directory",
+	"60-file-as-destination":              "a destination that cannot be a directory ends the run before it begins",
+	"60-file-as-source":                   "a file in the place of the source does not stand for an empty tree",
+	"61-double-slash":                     "the file of such a key is compared with it, and not deleted by the run that has fetched it",
+	"61-odd-keys":                         `a key that ends in "/." is a file's as well`,
+	"62-empty-source":                     "an empty source deletes nothing without --allow-empty-source",
+	"62-empty-source-across":              "an empty source deletes nothing without --allow-empty-source",
+	"62-empty-source-down":                "an empty source deletes nothing without --allow-empty-source",
+	"63-link-loop":                        "a loop is found where it begins",
+	"63-many-deletes":                     "more than half of the objects are not deleted without --max-delete",
+	"64-grants":                           "a wrong command line is found before the run, and has the exit code of aws v2",
+	"64-no-bucket-name":                   "a wrong command line is found before the run, and has the exit code of aws v2",
+	"64-usage":                            "a wrong command line has the exit code of aws v2",
+	"65-options-between-the-paths":        "options may stand anywhere",
+	"69-not-utf8":                         "a name that cannot be a key is warned of like all else that is skipped",
+}
