@@ -15,6 +15,7 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
+	"merkur/transfer/local"
 )
 
 // A batch is what one intent covers and one commit makes true. The first is small, so that the
@@ -377,9 +378,9 @@ func (r *run) obstacle(a Action) error {
 	if a.Verb != Get {
 		return nil
 	}
-	name, ok := placeOf(a.Key)
+	name, ok := local.Place(a.Key)
 	if !ok {
 		return errNoPlace
 	}
-	return r.tree.free(name)
+	return r.tree.Free(name)
 }

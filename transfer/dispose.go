@@ -2,12 +2,13 @@ package transfer
 
 import (
 	"merkur/transfer/compare"
+	"merkur/transfer/local"
 )
 
 // dispose plans what to do about a pair, and when.
 func (r *run) dispose(p pair, c *cutter) error {
 	a, ok := r.policy.plan(p)
-	if r.way == compare.Down && p.from != nil && !plain(p.key) {
+	if r.way == compare.Down && p.from != nil && !local.Plain(p.key) {
 		r.protect(p.key)
 	}
 	if !ok || !r.permitted(a) {
@@ -22,7 +23,7 @@ func (r *run) dispose(p pair, c *cutter) error {
 			return err
 		}
 		return c.add(a)
-	case r.way == compare.Down && !plain(a.Key):
+	case r.way == compare.Down && !local.Plain(a.Key):
 		return r.odd.add(a)
 	case r.way == compare.Down:
 		a.Unseen = a.Old == nil && r.policy.unknown.covers(a.Key)

@@ -24,6 +24,7 @@ import (
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
 	"merkur/transfer/filter"
+	"merkur/transfer/local"
 	"merkur/transfer/pace"
 )
 
@@ -720,7 +721,7 @@ func TestDownloadDeletes(t *testing.T) {
 		sum := down.run(func(o *Options) { o.Delete, o.Filters = true, filters })
 		store.Fault = nil
 		down.wants("delete dir/gone", "delete empty/dir/gone", "delete gone", "delete link", "delete out", "delete real/f", "delete shut/f", "delete shut/sub/f",
-			"failed busy: "+errOther.Error(), "get dir/kept", "get kept", "problem broken: does not exist", "problem loop/: link loop",
+			"failed busy: "+local.ErrOther.Error(), "get dir/kept", "get kept", "problem broken: does not exist", "problem loop/: link loop",
 			behind("linkdir/f"), behind("outdir/f"), behind("outdir/g"))
 		if sum.Deleted != 8 || sum.Failed != 1 || sum.Warnings != 3 || sum.Problems != 2 {
 			t.Errorf("%+v", sum)
@@ -921,7 +922,7 @@ func TestDownloadMeetsEdits(t *testing.T) {
 			return buckettest.OK
 		}
 		sum := down.run(nil)
-		down.wants("failed edited: "+errOther.Error(), "failed new: "+errOther.Error(), "get removed")
+		down.wants("failed edited: "+local.ErrOther.Error(), "failed new: "+local.ErrOther.Error(), "get removed")
 		if sum.Failed != 2 || content(down, "edited") != "now" || content(down, "new") != "now" || content(down, "removed") != body {
 			t.Errorf("%+v", sum)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"merkur/manifest"
 	"merkur/store/bucket"
+	"merkur/transfer/local"
 )
 
 const (
@@ -28,11 +29,11 @@ var (
 // fetch downloads an object beside its place, makes sure of its content and puts it in its
 // place. If the bucket holds another object than the one that is known, nothing happens.
 func (r *run) fetch(ctx context.Context, a Action) error {
-	name, ok := placeOf(a.Key)
+	name, ok := local.Place(a.Key)
 	if !ok {
 		return errNoPlace
 	}
-	f, err := r.tree.create(name)
+	f, err := r.tree.Create(name)
 	if err != nil {
 		return err
 	}
@@ -43,19 +44,19 @@ func (r *run) fetch(ctx context.Context, a Action) error {
 		modified, err = r.fetchWhole(ctx, a, f)
 	}
 	if err != nil {
-		f.drop()
+		f.Drop()
 		return r.gone(ctx, err)
 	}
 	if name == a.Key && !a.Unseen {
-		if err := r.tree.stillAs(name, a.Old); err != nil {
-			f.drop()
+		if err := r.tree.StillAs(name, a.Old); err != nil {
+			f.Drop()
 			return err
 		}
 	}
-	err = f.publish(modified.Truncate(time.Second))
-	if times := (timesError{}); errors.As(err, &times) {
+	err = f.Publish(modified.Truncate(time.Second))
+	if times := (local.TimesError{}); errors.As(err, &times) {
 		r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. Successfully Downloaded %s but was unable to update the last modified time. %v",
-			r.path(name), r.path(name), times.error)})
+			r.path(name), r.path(name), times.Err)})
 		err = nil
 	}
 	if err == nil {

@@ -475,28 +475,3 @@ func TestHostileKeysAcross(t *testing.T) {
 		t.Errorf("%+v, then %+v", first, second)
 	}
 }
-
-// What is the place of a key lies in the tree, is none of ours, and is the key itself if that is a path.
-func FuzzPlaceOf(f *testing.F) {
-	for _, h := range hostile {
-		f.Add(h.key)
-	}
-	for _, key := range unseen {
-		f.Add(key)
-	}
-	f.Fuzz(func(t *testing.T, key string) {
-		name, ok := placeOf(key)
-		switch {
-		case !ok && name != "":
-			t.Errorf("%q has no place, and it is %q", key, name)
-		case ok && (name == "." || name != filepath.ToSlash(filepath.Clean(name)) || !filepath.IsLocal(filepath.FromSlash(name))):
-			t.Errorf("%q goes to %q", key, name)
-		case ok && (manifest.IsReserved(name) || strings.Contains(name, "\x00")):
-			t.Errorf("%q goes to %q, which is no place for it", key, name)
-		case ok && plain(key) && name != key:
-			t.Errorf("%q is a path, and goes to %q", key, name)
-		case plain(key) && leadsOut(key):
-			t.Errorf("%q is a path, and leads out", key)
-		}
-	})
-}

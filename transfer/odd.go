@@ -4,59 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/transfer/compare"
+	"merkur/transfer/local"
 )
 
 // Keys are any text, and most of them are paths. Those that are not, such as "/a", "a//b" and
 // "../a", cannot be compared in order with the names of a tree. So they come after all others,
 // one by one.
 
-// plain reports whether a key is the path of the file that it is downloaded to.
-func plain(key string) bool { return path.Clean("/"+key) == "/"+key && key != "" }
-
-// placeOf returns the path of the file that a key is downloaded to, and whether there is one: not
-// if it leads out of the tree, or to the tree itself.
-func placeOf(key string) (name string, ok bool) {
-	name = path.Clean("./" + strings.TrimLeft(key, "/"))
-	switch {
-	case leadsOut(key), name == ".", name == "..", strings.HasPrefix(name, "../"), strings.Contains(name, "\x00"):
-		return "", false
-	case manifest.IsReserved(name):
-		return "", false
-	}
-	return name, true
-}
-
 // errNoPlace says that a key is no path of a file in the tree.
 var errNoPlace = errors.New("its key is no path of a file")
-
-// leadsOut reports whether there is a point on the way along the key that lies outside of the
-// tree, as in "a/../../b/c", wherever it ends.
-func leadsOut(key string) bool {
-	depth := 0
-	for name := range strings.SplitSeq(key, "/") {
-		switch name {
-		case "", ".":
-		case "..":
-			if depth--; depth < 0 {
-				return true
-			}
-		default:
-			depth++
-		}
-	}
-	return false
-}
 
 // protect keeps what is in the place of a key that is no path from being deleted. Most such keys
 // come before their places in key order.
 func (r *run) protect(key string) {
-	if name, ok := placeOf(key); ok && !strings.HasSuffix(key, "/") {
+	if name, ok := local.Place(key); ok && !strings.HasSuffix(key, "/") {
 		r.policy.unknown.add(name)
 	}
 }
@@ -76,7 +42,7 @@ func (r *run) planOdd(ctx context.Context, c *cutter) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			name, ok := placeOf(a.Key)
+			name, ok := local.Place(a.Key)
 			if !ok {
 				r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. File references a parent directory.", a.Key)})
 				continue
@@ -131,7 +97,7 @@ func (r *run) twin(ctx context.Context, name string, taken map[string]string) (s
 
 // sameFile reports whether the file that a download is for is what the strategy takes for equal.
 func (r *run) sameFile(ctx context.Context, a Action, name string) (bool, error) {
-	info, err := r.tree.root.Stat(name)
+	info, err := r.tree.Stat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return false, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
+	"merkur/transfer/local"
 )
 
 // open makes ready what the run looks at. A manifest at the destination is read, and what runs that
@@ -75,7 +76,7 @@ func (r *run) openLocal() error {
 	o.MaxKey = manifest.MaxKey - len(r.o.From.Prefix+r.o.To.Prefix)
 	o.Stat = r.o.Compare != compare.Content
 	if r.way == compare.Down && !r.o.DryRun {
-		o.Draft = func(key string) { r.tree.sweep(key) }
+		o.Draft = func(key string) { r.tree.Sweep(key) }
 	}
 	s, err := hashing.New(r.dir(), o)
 	if err != nil {
@@ -83,7 +84,7 @@ func (r *run) openLocal() error {
 	}
 	r.scan = s
 	if r.tree == nil && r.way == compare.Down {
-		r.tree, err = openTree(r.o.To.Dir)
+		r.tree, err = local.Open(r.o.To.Dir)
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func (r *run) clashes(a Action) (skip bool, err error) {
 		return false, nil
 	}
 	lower := strings.ToLower(a.Key)
-	clash := r.cases[lower] || r.tree.exists(a.Key)
+	clash := r.cases[lower] || r.tree.Exists(a.Key)
 	r.cases[lower] = true
 	if !clash {
 		return false, nil

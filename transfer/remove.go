@@ -13,6 +13,7 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
+	"merkur/transfer/local"
 )
 
 // deletesAtOnce is how many deletes are made at once, if the gate lets as many through.
@@ -105,8 +106,8 @@ func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 			break
 		}
 		a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
-		err := r.tree.remove(a.Old)
-		if errors.Is(err, errThroughLink) {
+		err := r.tree.Remove(a.Old)
+		if errors.Is(err, local.ErrThroughLink) {
 			r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. It lies behind a symbolic link.", r.path(a.Key))})
 			continue
 		}

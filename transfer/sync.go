@@ -14,6 +14,7 @@ import (
 	"merkur/transfer/compare"
 	"merkur/transfer/filter"
 	"merkur/transfer/headers"
+	"merkur/transfer/local"
 	"merkur/transfer/pace"
 )
 
@@ -120,7 +121,7 @@ type run struct {
 	draft   *catalog.Draft   // nil but in a dry run
 	catalog *catalog.Catalog // of the destination; nil: there is none to be kept true
 	source  *catalog.Catalog // of the source; nil: there is none to go by
-	tree    *localTree       // of the destination, if that is local
+	tree    *local.Tree      // of the destination, if that is local
 	scan    *hashing.Scan    // of the local side, if there is one
 	policy  policy
 	powers  *catalog.Powers // of the destination; nil until something is to be written
@@ -220,7 +221,7 @@ func (r *run) close() {
 		s.close()
 	}
 	r.dropDraft()
-	r.tree.close()
+	r.tree.Close()
 	switch {
 	case r.catalog != nil:
 		r.sum.Root = r.catalog.Root()

@@ -36,6 +36,10 @@ type group struct {
 	options []option
 }
 
+// noEffect is said of options that aws takes for all of its commands and that change nothing in a
+// sync, there as here.
+const noEffect = "taken as by aws, where it has no effect on sync either"
+
 var groups = []group{
 	{"1. What to mirror", []option{
 		{name: "exclude", kind: valued, usage: "leave out paths that match `PATTERN`; the last match of all --exclude and --include decides"},
@@ -93,7 +97,7 @@ var groups = []group{
 		{name: "copy-props", kind: valued, choices: []string{"none", "metadata-directive", "default", "all"}, usage: "of copies: which `PROPERTIES` to take over: none, metadata-directive, default, all"},
 	}},
 	{"5. Output", []option{
-		{name: "quiet", usage: "print nothing but what ends the run"},
+		{name: "quiet", usage: "print nothing at all"},
 		{name: "only-show-errors", usage: "print warnings and errors only"},
 		{name: "no-progress", usage: "show no progress"},
 		{name: "progress-frequency", kind: valued, usage: "print progress every `N` seconds, also where there is no terminal"},
@@ -118,11 +122,11 @@ var groups = []group{
 		{name: "ca-bundle", kind: valued, usage: "believe the certificates in `FILE`"},
 		{name: "cli-read-timeout", kind: valued, usage: "give up after `SECONDS` without a byte (0: never)"},
 		{name: "cli-connect-timeout", kind: valued, usage: "give up a connection after `SECONDS` (0: never)"},
-		{name: "no-paginate", usage: "taken for aws's sake, as are the next four; they change nothing, there as here"},
-		{name: "no-cli-pager", usage: ""},
-		{name: "no-cli-auto-prompt", usage: ""},
-		{name: "query", kind: valued, usage: ""},
-		{name: "cli-binary-format", kind: valued, usage: ""},
+		{name: "no-paginate", usage: noEffect},
+		{name: "no-cli-pager", usage: noEffect},
+		{name: "no-cli-auto-prompt", usage: noEffect},
+		{name: "query", kind: valued, usage: noEffect},
+		{name: "cli-binary-format", kind: valued, usage: noEffect},
 	}},
 	{"7. Transfers, also as s3 settings of ~/.aws/config", tuning()},
 }

@@ -1,4 +1,12 @@
-package transfer
+// Package local writes to a local tree under names that come from somebody else. It is the wall
+// between the keys of a bucket, which are any text, and the file system:
+//
+//   - Nothing outside of the tree is written, made or removed, whatever a key says and wherever
+//     symbolic links lead. All goes through [os.Root].
+//   - A file appears under its name in one instant, whole and with its time, by a rename of a draft
+//     beside it. A draft that a process left when it died is swept away a day later.
+//   - Nothing is replaced or removed that is not what was seen before.
+package local
 
 import (
 	"crypto/rand"
@@ -15,36 +23,37 @@ import (
 	"merkur/manifest"
 )
 
-// A localTree is the local tree that is written to. Nothing outside of it can be reached: a name that
-// leads out, also by way of a symbolic link, is an error.
-type localTree struct{ root *os.Root }
+// A Tree is a local tree that is written to.
+type Tree struct{ root *os.Root }
 
-func openTree(dir string) (*localTree, error) {
+// Open opens the tree at a directory, which has to be there.
+func Open(dir string) (*Tree, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &localTree{root}, nil
+	return &Tree{root}, nil
 }
 
-func (t *localTree) close() {
+// Close ends the use of the tree. One that is nil has no use.
+func (t *Tree) Close() {
 	if t != nil {
 		t.root.Close()
 	}
 }
 
-// A draft is a file that is being written beside the place where it is to be.
-type draftFile struct {
+// A Draft is a file that is being written beside the place where it is to be.
+type Draft struct {
 	*os.File
-	tree *localTree
+	tree *Tree
 	name string // of the draft, below the root
 	to   string
 }
 
-// create begins a file, and the directories it is in.
-func (t *localTree) create(name string) (*draftFile, error) {
+// Create begins a file, and the directories it is in.
+func (t *Tree) Create(name string) (*Draft, error) {
 	dir := path.Dir(name)
-	if err := t.free(name); err != nil {
+	if err := t.Free(name); err != nil {
 		return nil, err // before anything is fetched
 	}
 	if err := t.root.MkdirAll(dir, 0o777); err != nil {
@@ -55,27 +64,24 @@ func (t *localTree) create(name string) (*draftFile, error) {
 		rand.Read(b[:])
 		draft := path.Join(dir, hashing.DraftPrefix+fmt.Sprintf("%x", b))
 		f, err := t.root.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-		if errors.Is(err, fs.ErrExist) && !isFile(t, dir) {
+		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		return &draftFile{f, t, draft, name}, nil
+		return &Draft{f, t, draft, name}, nil
 	}
 }
 
-func isFile(t *localTree, dir string) bool {
-	info, err := t.root.Stat(dir)
-	return err != nil || !info.IsDir()
-}
+// A TimesError says that the file is there, but not its time.
+type TimesError struct{ Err error }
 
-// A timesError says that the file is there, but not its time.
-type timesError struct{ error }
+func (e TimesError) Error() string { return "set its time: " + e.Err.Error() }
 
-// publish puts the file in its place, in one instant, with the time it is to have. A timesError
+// Publish puts the file in its place, in one instant, with the time it is to have. A TimesError
 // leaves it in place with another time.
-func (d *draftFile) publish(modified time.Time) error {
+func (d *Draft) Publish(modified time.Time) error {
 	err := d.Close()
 	var times error
 	if err == nil {
@@ -87,53 +93,53 @@ func (d *draftFile) publish(modified time.Time) error {
 		return err
 	}
 	if times != nil {
-		return timesError{times}
+		return TimesError{times}
 	}
 	return nil
 }
 
-// sweep removes a draft that a run has left when it died: one that nobody has written to for a
+// Sweep removes a draft that a run has left when it died: one that nobody has written to for a
 // day. That it cannot be removed is no trouble of this run.
-func (t *localTree) sweep(name string) {
+func (t *Tree) Sweep(name string) {
 	if info, err := t.root.Lstat(name); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
 		t.root.Remove(name)
 	}
 }
 
-// drop gives the file up.
-func (d *draftFile) drop() {
+// Drop gives the file up.
+func (d *Draft) Drop() {
 	d.Close()
 	d.tree.root.Remove(d.name)
 }
 
-// errOther says that a file is not the one that was seen.
-var errOther = errors.New("it changed since it was looked at; it is left as it is")
+// ErrOther says that a file is not the one that was seen.
+var ErrOther = errors.New("it changed since it was looked at; it is left as it is")
 
-// free returns an error if there can be no file of that name: there is a directory, or it is too
+// Free returns an error if there can be no file of that name: there is a directory, or it is too
 // long, or behind a symbolic link that leads out.
-func (t *localTree) free(name string) error {
+func (t *Tree) Free(name string) error {
 	info, err := t.root.Lstat(name)
 	switch {
 	case err == nil && info.IsDir():
 		return &fs.PathError{Op: "download to", Path: name, Err: syscall.EISDIR}
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil
-	case errors.Is(t.direct(path.Dir(name)), errThroughLink):
-		return errLeadsOut
+	case errors.Is(t.direct(path.Dir(name)), ErrThroughLink):
+		return ErrLeadsOut
 	}
 	return err
 }
 
-// errLeadsOut says that a file would be written outside of the tree.
-var errLeadsOut = errors.New("a symbolic link on its way leads out of the destination")
+// ErrLeadsOut says that a file would be written outside of the tree.
+var ErrLeadsOut = errors.New("a symbolic link on its way leads out of the destination")
 
-// errThroughLink says that what is to be deleted may lie somewhere else than it seems.
-var errThroughLink = errors.New("it lies behind a symbolic link; it is left as it is")
+// ErrThroughLink says that what is to be deleted may lie somewhere else than it seems.
+var ErrThroughLink = errors.New("it lies behind a symbolic link; it is left as it is")
 
-// remove deletes the file that e tells of, and no other. A missing one is success. What a
+// Remove deletes the file that e tells of, and no other. A missing one is success. What a
 // symbolic link leads to is not touched: a link that stands for a file is removed itself, and
 // nothing is removed behind one that stands for a directory.
-func (t *localTree) remove(e *manifest.Entry) error {
+func (t *Tree) Remove(e *manifest.Entry) error {
 	if err := t.direct(path.Dir(e.Key)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -141,7 +147,7 @@ func (t *localTree) remove(e *manifest.Entry) error {
 	}
 	info, err := t.root.Stat(e.Key)
 	if err == nil && !isAs(info, e) {
-		return errOther
+		return ErrOther
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if link, lerr := t.root.Lstat(e.Key); lerr != nil || link.Mode()&fs.ModeSymlink == 0 {
@@ -160,9 +166,9 @@ func isAs(info fs.FileInfo, e *manifest.Entry) bool {
 	return !info.IsDir() && info.Size() == e.Size && manifest.Time(t.Unix(), int64(t.Nanosecond())) == e.MTime
 }
 
-// stillAs returns an error if what is under a name is not what was seen there, where nil is
+// StillAs returns an error if what is under a name is not what was seen there, where nil is
 // nothing.
-func (t *localTree) stillAs(name string, seen *manifest.Entry) error {
+func (t *Tree) StillAs(name string, seen *manifest.Entry) error {
 	info, err := t.root.Lstat(name)
 	switch {
 	case err != nil, info.Mode()&fs.ModeSymlink != 0:
@@ -170,11 +176,11 @@ func (t *localTree) stillAs(name string, seen *manifest.Entry) error {
 	case seen != nil && isAs(info, seen):
 		return nil
 	}
-	return errOther
+	return ErrOther
 }
 
 // direct returns an error if there is a symbolic link on the way to a directory.
-func (t *localTree) direct(dir string) error {
+func (t *Tree) direct(dir string) error {
 	if dir == "." {
 		return nil
 	}
@@ -192,14 +198,17 @@ func (t *localTree) direct(dir string) error {
 			return err
 		}
 		if info.Mode()&fs.ModeSymlink != 0 {
-			return errThroughLink
+			return ErrThroughLink
 		}
 	}
 	return nil
 }
 
-// exists reports whether there is anything under a name.
-func (t *localTree) exists(name string) bool {
+// Stat describes what is under a name, behind a link too if that does not lead out.
+func (t *Tree) Stat(name string) (fs.FileInfo, error) { return t.root.Stat(name) }
+
+// Exists reports whether there is anything under a name.
+func (t *Tree) Exists(name string) bool {
 	_, err := t.root.Lstat(name)
 	return err == nil
 }
