@@ -13,6 +13,7 @@ package filter
 
 import (
 	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -131,11 +132,15 @@ func fixed(pattern string) string {
 	return pattern
 }
 
+// fold has upper and lower case be alike where they are alike in the names of files, as for
+// Python.
+var fold = map[bool]string{true: "i"}[runtime.GOOS == "windows"]
+
 // Match translates a pattern of Python's fnmatch to a regular expression over the whole name. There is no escape: a wildcard that means
 // itself is written as a set of one, "[*]".
 func Match(pattern string) *regexp.Regexp {
 	var re strings.Builder
-	re.WriteString(`(?s)\A`)
+	re.WriteString(`(?s` + fold + `)\A`)
 	for rest := pattern; rest != ""; {
 		switch rest[0] {
 		case '*':

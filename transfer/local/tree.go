@@ -56,21 +56,23 @@ func (t *Tree) Create(name string) (*Draft, error) {
 	if err := t.Free(name); err != nil {
 		return nil, err // before anything is fetched
 	}
-	if err := t.root.MkdirAll(dir, 0o777); err != nil {
-		return nil, err
-	}
+	made := false // most directories are there
 	for {
 		var b [8]byte
 		rand.Read(b[:])
 		draft := path.Join(dir, hashing.DraftPrefix+fmt.Sprintf("%x", b))
 		f, err := t.root.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			return &Draft{f, t, draft, name}, nil
+		case errors.Is(err, fs.ErrNotExist) && !made:
+			made = true
+			if err := t.root.MkdirAll(dir, 0o777); err != nil {
+				return nil, err
+			}
+		case !errors.Is(err, fs.ErrExist):
 			return nil, err
 		}
-		return &Draft{f, t, draft, name}, nil
 	}
 }
 
