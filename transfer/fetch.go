@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/minio/crc64nvme"
-	"golang.org/x/sync/errgroup"
 
 	"merkur/manifest"
 	"merkur/store/bucket"
@@ -164,29 +163,15 @@ func (r *run) fetchParts(ctx context.Context, a Action, f io.WriterAt) (modified
 	l := r.o.Parts.layout(a.From.Size)
 	digest, crcs := l.digest(), make([]uint64, l.len())
 	objs := make([]bucket.Object, l.len())
-	g, inGroup := errgroup.WithContext(ctx)
-	g.SetLimit(min(partsAhead, max(r.gate.Limit(), 1)))
-	for i := range l.len() {
-		_, n := l.bounds(i)
-		buf, release, err := r.memory.take(inGroup, l.buffer(n))
-		if err != nil {
-			break // the group has failed, or the run is interrupted
-		}
-		g.Go(func() error {
-			defer release()
-			return r.pass(inGroup, a, n, func() (err error) {
-				w := &partWriter{layout: l, digest: digest, part: i, to: f, buf: buf[:0:len(buf)], crc: crc64nvme.New()}
-				offset, _ := l.bounds(i)
-				objs[i], err = r.receive(inGroup, a, offset, n, make([]byte, min(r.o.Buffer, n)), w)
-				crcs[i] = w.crc.Sum64()
-				return errors.Join(err, w.flush())
-			})
+	err = r.eachPart(ctx, l, func(ctx context.Context, i int, buf []byte) error {
+		offset, n := l.bounds(i)
+		return r.pass(ctx, a, n, func() (err error) {
+			w := &partWriter{layout: l, digest: digest, part: i, to: f, buf: buf[:0:len(buf)], crc: crc64nvme.New()}
+			objs[i], err = r.receive(ctx, a, offset, n, make([]byte, min(r.o.Buffer, n)), w)
+			crcs[i] = w.crc.Sum64()
+			return errors.Join(err, w.flush())
 		})
-	}
-	err = g.Wait()
-	if err == nil {
-		err = ctx.Err()
-	}
+	})
 	if err != nil {
 		return modified, err
 	}

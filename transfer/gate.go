@@ -1,6 +1,13 @@
 package transfer
 
-import "context"
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// partsAhead is how many parts of one object are under way at once.
+const partsAhead = 8
 
 // pass makes one request of an action, when the gate lets it through. It moves so many bytes.
 func (r *run) pass(ctx context.Context, a Action, bytes int64, request func() error) error {
@@ -17,4 +24,25 @@ func (r *run) pass(ctx context.Context, a Action, bytes int64, request func() er
 		a.moved.Add(bytes)
 	}
 	return err
+}
+
+// eachPart does something for each part of an object, several at once, each with a buffer.
+func (r *run) eachPart(ctx context.Context, l layout, do func(ctx context.Context, i int, buf []byte) error) error {
+	g, inGroup := errgroup.WithContext(ctx)
+	g.SetLimit(min(partsAhead, max(r.gate.Limit(), 1)))
+	for i := range l.len() {
+		_, n := l.bounds(i)
+		buf, release, err := r.memory.take(inGroup, l.buffer(n))
+		if err != nil {
+			break // the group has failed, or the run is interrupted
+		}
+		g.Go(func() error {
+			defer release()
+			return do(inGroup, i, buf)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }

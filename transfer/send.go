@@ -13,7 +13,6 @@ import (
 	"syscall"
 
 	"github.com/minio/crc64nvme"
-	"golang.org/x/sync/errgroup"
 
 	"merkur/hashing"
 	"merkur/manifest"
@@ -21,8 +20,7 @@ import (
 )
 
 const (
-	partsAhead = 8 // of one object at once
-	maxLooks   = 4 // tries at a write whose outcome has to be looked up
+	maxLooks = 4 // tries at a write whose outcome has to be looked up
 )
 
 // send makes the bucket hold what the file holds, and returns the entry that says so.
@@ -218,31 +216,18 @@ func (r *run) inParts(ctx context.Context, key string, o bucket.PutOptions, fill
 func (r *run) uploadParts(ctx context.Context, a Action, up bucket.Upload, f io.ReaderAt, size int64) (manifest.Digest, uint64, error) {
 	l := r.o.Parts.layout(size)
 	digest, crcs := l.digest(), make([]uint64, l.len())
-	g, inGroup := errgroup.WithContext(ctx)
-	g.SetLimit(min(partsAhead, max(r.gate.Limit(), 1)))
-	for i := range l.len() {
-		_, n := l.bounds(i)
-		buf, release, err := r.memory.take(inGroup, l.buffer(n))
+	err := r.eachPart(ctx, l, func(ctx context.Context, i int, buf []byte) error {
+		body, sum, err := l.read(f, digest, i, buf)
 		if err != nil {
-			break // the group has failed, or the run is interrupted
+			return err
 		}
-		g.Go(func() error {
-			defer release()
-			body, sum, err := l.read(f, digest, i, buf)
-			if err != nil {
-				return err
-			}
-			if c, ok := body.(io.Closer); ok {
-				defer c.Close()
-			}
-			crcs[i] = sum
-			return r.pass(inGroup, a, n, func() error { return up.Part(inGroup, i+1, body, n, sum) })
-		})
-	}
-	err := g.Wait()
-	if err == nil {
-		err = ctx.Err()
-	}
+		if c, ok := body.(io.Closer); ok {
+			defer c.Close()
+		}
+		crcs[i] = sum
+		_, n := l.bounds(i)
+		return r.pass(ctx, a, n, func() error { return up.Part(ctx, i+1, body, n, sum) })
+	})
 	if err != nil {
 		return manifest.Digest{}, 0, err
 	}
