@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -65,6 +66,12 @@ func exitCode(code int, err error) int {
 // brokenPipe reports whether nobody reads the lines any more, which is no failure of the run.
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
+// refused reports whether a server has answered with one of some codes.
+func refused(err error, codes ...string) bool {
+	var e *bucket.Error
+	return errors.As(err, &e) && slices.Contains(codes, e.Code)
+}
+
 // hint says what a person can do about an error.
 func hint(err error) string {
 	var wrong usageError
@@ -81,6 +88,8 @@ func hint(err error) string {
 		return "see them with --dryrun; --max-delete N or N% allows them"
 	case errors.Is(err, bucket.ErrNoBucket):
 		return "merkur makes no buckets; check the name, the region and --endpoint-url"
+	case refused(err, "SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthorizationHeaderMalformed"):
+		return "check the access key, its secret and the region"
 	case errors.Is(err, bucket.ErrNoCredentials):
 		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --no-sign-request for a public bucket"
 	}

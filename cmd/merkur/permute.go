@@ -82,7 +82,7 @@ func spell(arg string, rest []string) (spelled, left []string, err error) {
 		write(o.none)
 	case len(rest) == 0 || isOption(rest[0]):
 		// As for aws, what looks like an option is none's value: "--exclude=-x" says so.
-		return nil, nil, fmt.Errorf("option --%s needs a value", o.name)
+		return nil, nil, fmt.Errorf("option --%s needs a value; one that begins with a dash is written --%s=VALUE", o.name, o.name)
 	default:
 		write(rest[0])
 		rest = rest[1:]

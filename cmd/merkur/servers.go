@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"merkur/cmd/merkur/settings"
@@ -44,6 +45,11 @@ func (q *request) readServers() error {
 	}
 	if s.MaxBandwidth > 0 {
 		c.Limit = bucket.NewLimiter(float64(s.MaxBandwidth))
+	}
+	for _, name := range []string{"endpoint-url", "source-endpoint-url"} {
+		if u, err := url.Parse(g.text(name)); g.has(name) && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("--%s: %q is not a URL such as https://s3.example.org", name, g.text(name))
+		}
 	}
 	q.source, q.dest = c, c
 	if !q.from.remote() || !q.to.remote() {

@@ -84,6 +84,9 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 	if werr := printer.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
 		err = fmt.Errorf("print: %w", werr)
 	}
+	if sum.Unexpected > 0 {
+		printer.Note("--rebuild-manifest takes what is in the bucket now as the new beginning")
+	}
 	switch {
 	case err != nil:
 		return exitFailed, err

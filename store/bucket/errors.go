@@ -28,6 +28,9 @@ type Error struct {
 	unreached string // the URL, if there was no connection
 }
 
+// ErrorCode returns what S3 calls the error, as the errors of the SDK do.
+func (e *Error) ErrorCode() string { return e.Code }
+
 // Error returns the text that aws prints, or what was attempted and why it got no answer.
 func (e *Error) Error() string {
 	var b strings.Builder

@@ -121,3 +121,16 @@ func TestAddressing(t *testing.T) {
 		}
 	}
 }
+
+func TestExpectedRegion(t *testing.T) {
+	for _, c := range []struct{ code, message, want string }{
+		{"AuthorizationHeaderMalformed", "The authorization header is malformed; the region 'eu-west-1' is wrong; expecting 'us-east-1'", "us-east-1"},
+		{"AuthorizationHeaderMalformed", `the region "a" is wrong; expecting "b-2"`, "b-2"},
+		{"AuthorizationHeaderMalformed", "The authorization header is malformed", ""},
+		{"AccessDenied", "expecting 'us-east-1'", ""},
+	} {
+		if got := expected(&Error{Code: c.code, Message: c.message}); got != c.want {
+			t.Errorf("%s, %s: %q, want %q", c.code, c.message, got, c.want)
+		}
+	}
+}

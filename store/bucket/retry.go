@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -107,6 +108,9 @@ func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) er
 		if throttled(e) || e.Status == http.StatusServiceUnavailable {
 			s.throttles.Add(1)
 		}
+		if t.region == "" {
+			t.region = expected(e)
+		}
 		if !moved && s.move(c, t) {
 			moved = true
 			s.reportRetry(c, n, 0, e)
@@ -141,6 +145,20 @@ func explain(c call, t try, err error) *Error {
 		e.Status = t.status
 	}
 	return e
+}
+
+// expecting finds the region in the words with which S3 refuses a signature for another one.
+var expecting = regexp.MustCompile(`expecting ['"]([a-z0-9-]+)['"]`)
+
+// expected is the region that an error asks for, or empty.
+func expected(e *Error) string {
+	if e.Code != "AuthorizationHeaderMalformed" {
+		return ""
+	}
+	if m := expecting.FindStringSubmatch(e.Message); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // move follows a bucket to the region that the answer names, and reports whether it had to.
