@@ -85,8 +85,11 @@ func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
 	}
 	c.late = true
 	err := r.late.each(c.addAll)
-	if r.o.DryRun && r.way == compare.Down {
-		err = errors.Join(err, r.doomed.each(c.addAll)) // now it is known what odd keys protect
+	if r.source != nil && r.o.Compare == compare.Content {
+		err = errors.Join(err, r.confirmGone(ctx))
+	}
+	if r.o.DryRun && r.reconsiders() {
+		err = errors.Join(err, r.doomed.each(c.addAll))
 	}
 	return errors.Join(err, c.end())
 }

@@ -1,6 +1,14 @@
 package transfer
 
 import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
 	"merkur/transfer/compare"
 	"merkur/transfer/local"
 )
@@ -19,7 +27,7 @@ func (r *run) dispose(p pair, c *cutter) error {
 	}
 	switch {
 	case a.Verb == Delete:
-		if err := r.doomed.add(a); err != nil || !r.o.DryRun || r.way == compare.Down {
+		if err := r.doomed.add(a); err != nil || !r.o.DryRun || r.reconsiders() {
 			return err
 		}
 		return c.add(a)
@@ -81,4 +89,48 @@ func (c *cutter) end() error {
 	b := batch{c.open, c.late}
 	c.open, c.bytes = nil, 0
 	return c.flush(b)
+}
+
+// reconsiders reports whether it is known only in the end what is to be deleted: some of it may
+// be in the place of an odd key, or be at the source though its manifest does not name it.
+func (r *run) reconsiders() bool {
+	return r.way == compare.Down || r.source != nil && r.o.Compare == compare.Content
+}
+
+// confirmGone takes out of the deletes what the source has after all: the manifest tells what was
+// done through it, and somebody else may have put more there. A server that does not let us look
+// leaves us with the manifest.
+func (r *run) confirmGone(ctx context.Context) error {
+	err := r.doomed.drop(func(leaf []Action) []bool {
+		there := make([]bool, len(leaf))
+		var g errgroup.Group
+		g.SetLimit(min(deletesAtOnce, r.gate.Most()))
+		for i := range leaf {
+			g.Go(func() error {
+				there[i] = ctx.Err() != nil || r.isThere(ctx, leaf[i])
+				return nil
+			})
+		}
+		g.Wait()
+		return there
+	})
+	return errors.Join(err, ctx.Err())
+}
+
+// isThere reports whether the source has an object that is about to be deleted at the destination,
+// or may have it, and tells of that.
+func (r *run) isThere(ctx context.Context, a Action) bool {
+	at := target{r.o.From.Store, r.o.From, manifest.Entry{}, a.Key}
+	_, err := at.head(ctx, 0)
+	switch {
+	case errors.Is(err, bucket.ErrNotFound), denied(err):
+		return false
+	case ctx.Err() != nil:
+	case err != nil:
+		r.fail(a, fmt.Errorf("see whether the source has it: %w", err))
+	default:
+		r.sent.unexpected.Add(1)
+		r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. It is there, though the manifest of the source does not name it.", r.name(r.o.From, a.Key))})
+	}
+	return true
 }

@@ -493,7 +493,7 @@ func TestDownloadWithFaults(t *testing.T) {
 				noDrafts(t, down.dir)
 				if err == nil && sum.Failed == 0 {
 					equal(t, store, down.dir)
-				} else if whole || err == nil && content(down, "removed") != "" {
+				} else if told := strings.Join(down.lines, "\n"); whole || err == nil && content(down, "removed") != "" && !strings.Contains(told, "failed removed: ") {
 					t.Errorf("request %d of %d: %+v, %v", n, seen.Load(), sum, err)
 				}
 				down.run(func(o *Options) { o.Delete = true })
@@ -1006,4 +1006,30 @@ func TestDownloadPagesLast(t *testing.T) {
 	store.Fault = nil
 	down.run(nil)
 	down.wants("delete old", "get a.html", "get b.css")
+}
+
+// What the manifest of the source does not name may be there all the same: somebody else has put
+// it there. It is not deleted at the destination, also not in a dry run.
+func TestDeletesAreConfirmed(t *testing.T) {
+	store := &buckettest.Memory{}
+	up := newMachine(t, store)
+	up.write(map[string]string{"kept": "1"})
+	up.mirrors()
+	put(t, store, "p/foreign", "2")
+	for _, dry := range []bool{true, false} {
+		down := newFetcher(t, store)
+		down.write(map[string]string{"kept": "1", "foreign": "2", "gone": "3"})
+		sum := down.run(func(o *Options) { o.Delete, o.DryRun = true, dry })
+		down.wants("delete gone", "warning Skipping file s3://"+down.o.From.Bucket+"/p/foreign. It is there, though the manifest of the source does not name it.")
+		if sum.Warnings != 1 || sum.Unexpected != 1 || content(down, "foreign") != "2" || (content(down, "gone") == "") == dry {
+			t.Errorf("dry run %v: %+v", dry, sum)
+		}
+	}
+	// Who may not list is told 403 of what is missing, and goes by the manifest.
+	deny(store, buckettest.Head, "p/")
+	down := newFetcher(t, store)
+	down.write(map[string]string{"kept": "1", "gone": "3"})
+	if down.run(func(o *Options) { o.Delete = true }); content(down, "gone") != "" {
+		t.Error("nothing is deleted without permission to list")
+	}
 }

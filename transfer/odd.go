@@ -33,7 +33,14 @@ func (r *run) planOdd(ctx context.Context, c *cutter) error {
 	if r.odd.n == 0 {
 		return nil
 	}
-	if err := r.doomed.drop(func(a Action) bool { return r.policy.unknown.covers(a.Key) }); err != nil {
+	err := r.doomed.drop(func(leaf []Action) []bool {
+		protected := make([]bool, len(leaf))
+		for i := range leaf {
+			protected[i] = r.policy.unknown.covers(leaf[i].Key)
+		}
+		return protected
+	})
+	if err != nil {
 		return err
 	}
 	taken := map[string]string{}

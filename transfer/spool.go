@@ -78,13 +78,14 @@ func (s *spool) replay(do func([]Action) error) error {
 	return fmt.Errorf("read the list of what is to be done: %w", err)
 }
 
-// drop takes actions out of the spool.
-func (s *spool) drop(goes func(Action) bool) error {
+// drop takes actions out of the spool: those for which goes, which is asked about a leaf of them
+// at a time, says so.
+func (s *spool) drop(goes func(leaf []Action) []bool) error {
 	var kept spool
 	err := s.each(func(leaf []Action) error {
-		for _, a := range leaf {
-			if !goes(a) {
-				if err := kept.add(a); err != nil {
+		for i, goes := range goes(leaf) {
+			if !goes {
+				if err := kept.add(leaf[i]); err != nil {
 					return err
 				}
 			}
