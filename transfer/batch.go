@@ -273,7 +273,9 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catal
 func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) *manifest.Change {
 	a.moved = new(atomic.Int64)
 	e, err := r.do(ctx, a)
-	r.o.Meter.end(a)
+	if err == nil || ctx.Err() == nil { // else it is cut off, neither done nor failed
+		r.o.Meter.end(a)
+	}
 	switch {
 	case err == nil && a.Verb == Prove && a.Old != nil && e.Equal(*a.Old) && r.o.Compare != compare.Content:
 		return nil // a listing knows less than the manifest may

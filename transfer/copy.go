@@ -236,10 +236,12 @@ func (r *run) copyOnce(ctx context.Context, copier bucket.Copier, a Action, src 
 		}
 	}
 	if o.PartSize > 0 {
-		o.Each = func(n int64, request func() error) error { return r.pass(ctx, a, n, request) }
+		o.Each = func(n int64, request func() error) error {
+			return r.pass(ctx, a, n, func(context.Context) error { return request() })
+		}
 		return copier.Copy(ctx, src, dst, o)
 	}
-	err = r.pass(ctx, a, a.Size(), func() (err error) {
+	err = r.pass(ctx, a, a.Size(), func(ctx context.Context) (err error) {
 		obj, err = copier.Copy(ctx, src, dst, o)
 		return err
 	})

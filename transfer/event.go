@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"merkur/hashing"
@@ -53,6 +54,39 @@ func (m *Meter) end(a Action) {
 		moved = a.moved.Load()
 	}
 	m.DoneBytes.Add(a.Size() - moved)
+}
+
+// A tally is what the meter counts of one request. Stores may tell of the bytes while they move, or
+// not at all; what counts in the end is what is known then.
+type tally struct {
+	meter *Meter
+	most  int64
+
+	mu          sync.Mutex
+	told, shown int64
+	ended       bool
+}
+
+// moved counts bytes, or takes them back.
+func (t *tally) moved(bytes int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.told += bytes; !t.ended {
+		t.show(min(t.told, t.most))
+	}
+}
+
+// end counts what has moved in all.
+func (t *tally) end(bytes int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	t.show(bytes)
+}
+
+func (t *tally) show(bytes int64) {
+	t.meter.DoneBytes.Add(bytes - t.shown)
+	t.shown = bytes
 }
 
 func (m *Meter) reset() {

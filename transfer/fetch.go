@@ -93,7 +93,7 @@ func (r *run) fetchWhole(ctx context.Context, a Action, f io.Writer) (modified t
 	defer release()
 	v := newReceiver(a.From.Entry, r.o.From.Customer != nil)
 	var obj bucket.Object
-	err = r.pass(ctx, a, a.From.Size, func() error {
+	err = r.pass(ctx, a, a.From.Size, func(ctx context.Context) error {
 		obj, err = r.receive(ctx, a, 0, a.From.Size, buf, io.MultiWriter(f, v))
 		return err
 	})
@@ -165,7 +165,7 @@ func (r *run) fetchParts(ctx context.Context, a Action, f io.WriterAt) (modified
 	objs := make([]bucket.Object, l.len())
 	err = r.eachPart(ctx, l, func(ctx context.Context, i int, buf []byte) error {
 		offset, n := l.bounds(i)
-		return r.pass(ctx, a, n, func() (err error) {
+		return r.pass(ctx, a, n, func(ctx context.Context) (err error) {
 			w := &partWriter{layout: l, digest: digest, part: i, to: f, buf: buf[:0:len(buf)], crc: crc64nvme.New()}
 			objs[i], err = r.receive(ctx, a, offset, n, make([]byte, min(r.o.Buffer, n)), w)
 			crcs[i] = w.crc.Sum64()

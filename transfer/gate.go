@@ -4,22 +4,26 @@ import (
 	"context"
 
 	"golang.org/x/sync/errgroup"
+
+	"merkur/store/bucket"
 )
 
 // partsAhead is how many parts of one object are under way at once.
 const partsAhead = 8
 
-// pass makes one request of an action, when the gate lets it through. It moves so many bytes.
-func (r *run) pass(ctx context.Context, a Action, bytes int64, request func() error) error {
+// pass makes one request of an action, when the gate lets it through. It moves so many bytes, which
+// the meter counts while they move.
+func (r *run) pass(ctx context.Context, a Action, bytes int64, request func(context.Context) error) error {
 	if err := r.gate.Enter(ctx); err != nil {
 		return err
 	}
-	err := request()
+	t := tally{meter: r.o.Meter, most: bytes}
+	err := request(bucket.Telling(ctx, t.moved))
 	if err != nil {
 		bytes = 0
 	}
 	r.gate.Leave(bytes)
-	r.o.Meter.DoneBytes.Add(bytes)
+	t.end(bytes)
 	if a.moved != nil {
 		a.moved.Add(bytes)
 	}

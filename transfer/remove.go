@@ -73,7 +73,7 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 	for i := range leaf {
 		g.Go(func() error {
 			a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
-			err := r.pass(ctx, a, 0, func() error { return r.deleteObject(ctx, a.Old) })
+			err := r.pass(ctx, a, 0, func(ctx context.Context) error { return r.deleteObject(ctx, a.Old) })
 			if err == nil {
 				deleted.Add(1)
 				r.report(Event{Done: &a})

@@ -117,7 +117,7 @@ func (r *run) inMemory(ctx context.Context, a Action, e manifest.Entry, body []b
 		crc:   func() uint64 { return crc },
 		etag:  func() string { return fmt.Sprintf("%x", md5.Sum(body)) },
 		put: func(o bucket.PutOptions, _ func() error) (obj bucket.Object, err error) {
-			err = r.pass(ctx, a, e.Size, func() error {
+			err = r.pass(ctx, a, e.Size, func(ctx context.Context) error {
 				obj, err = r.store.Put(ctx, r.o.To.Prefix+a.Key, bytes.NewReader(body), e.Size, o)
 				return err
 			})
@@ -150,7 +150,7 @@ func (r *run) sendLarge(ctx context.Context, a Action, f *os.File, info fs.FileI
 		crc:   func() uint64 { return crc },
 		etag:  func() string { return "" },
 		put: func(o bucket.PutOptions, _ func() error) (obj bucket.Object, err error) {
-			err = r.pass(ctx, a, e.Size, func() error {
+			err = r.pass(ctx, a, e.Size, func(ctx context.Context) error {
 				obj, err = r.store.Put(ctx, r.o.To.Prefix+a.Key, body, e.Size, o)
 				return err
 			})
@@ -226,7 +226,7 @@ func (r *run) uploadParts(ctx context.Context, a Action, up bucket.Upload, f io.
 		}
 		crcs[i] = sum
 		_, n := l.bounds(i)
-		return r.pass(ctx, a, n, func() error { return up.Part(ctx, i+1, body, n, sum) })
+		return r.pass(ctx, a, n, func(ctx context.Context) error { return up.Part(ctx, i+1, body, n, sum) })
 	})
 	if err != nil {
 		return manifest.Digest{}, 0, err

@@ -543,13 +543,18 @@ func TestInterrupt(t *testing.T) {
 		}
 		return buckettest.OK
 	}
-	if _, err := m.try(ctx, nil); !errors.Is(err, context.Canceled) {
+	meter := &Meter{}
+	sum, err := m.try(ctx, func(o *Options) { o.Meter = meter })
+	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
+	}
+	if done := meter.DoneFiles.Load(); done != sum.Transferred+sum.Failed || done == 45 {
+		t.Errorf("%d are said to be done of %d sent, %d failed", done, sum.Transferred, sum.Failed)
 	}
 	m.store.Fault = nil
 	audit(t, m.store)
 	first := len(objects(m.store))
-	sum := m.mirrors()
+	sum = m.mirrors()
 	if first < 15 || int(sum.Transferred)+first < 45 || sum.Transferred > 30 {
 		t.Errorf("%d objects before the interrupt, %d sent after it", first, sum.Transferred)
 	}

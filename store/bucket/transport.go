@@ -76,15 +76,20 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	w.requests[t.op]++
 	w.mu.Unlock()
 	w.slow(r, t)
+	retract := w.tell(r, t)
 	start := time.Now()
 	resp, err := w.transport.RoundTrip(r)
 	w.report(r, resp, err, time.Since(start))
+	if err != nil || resp.StatusCode >= http.StatusMultipleChoices {
+		retract()
+	}
 	if err != nil {
 		return resp, err
 	}
 	w.heard.Store(true)
 	t.status, t.region = resp.StatusCode, resp.Header.Get("X-Amz-Bucket-Region")
 	w.slowAnswer(r.Context(), resp, t)
+	w.tellAnswer(r.Context(), resp, t)
 	return resp, nil
 }
 
