@@ -9,9 +9,10 @@ import (
 )
 
 // NewLimiter returns the limit of a [Config] for a bandwidth. What may go at once beyond it is
-// what the bandwidth carries in a twentieth of a second.
+// what the bandwidth carries in a fifth of a second: a machine that is busy may come to it no
+// sooner, and what was not used by then is lost.
 func NewLimiter(bytesPerSecond float64) *rate.Limiter {
-	burst := min(max(bytesPerSecond/20, 1), 1<<20)
+	burst := min(max(bytesPerSecond/5, 1), 4<<20)
 	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(burst))
 }
 

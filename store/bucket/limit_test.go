@@ -104,7 +104,7 @@ func TestLimitIsNoSilence(t *testing.T) {
 }
 
 func TestNewLimiter(t *testing.T) {
-	for bandwidth, burst := range map[float64]int{1: 1, 1000: 50, 20e6: 1e6, 1e12: 1 << 20} {
+	for bandwidth, burst := range map[float64]int{1: 1, 1000: 200, 20e6: 4e6, 1e12: 4 << 20} {
 		if l := bucket.NewLimiter(bandwidth); l.Burst() != burst || float64(l.Limit()) != bandwidth {
 			t.Errorf("%v bytes a second: %v with bursts of %d; want %d", bandwidth, l.Limit(), l.Burst(), burst)
 		}
