@@ -29,6 +29,9 @@ func (o GetOptions) span() (string, error) {
 // whole returns the size of the whole object out of the Content-Range header of an answer, and
 // an error if the answer holds other bytes than o asked for: a server may ignore the range.
 func (o GetOptions) whole(contentRange string) (int64, error) {
+	if contentRange == "" {
+		return 0, errors.New("answer without a range to a request for one")
+	}
 	bad := fmt.Errorf("answer with range %q to a request for offset %d, length %d", contentRange, o.Offset, o.Length)
 	span, total, ok := strings.Cut(strings.TrimPrefix(contentRange, "bytes "), "/")
 	first, last, ok2 := strings.Cut(span, "-")

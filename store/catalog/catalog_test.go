@@ -488,6 +488,19 @@ func TestUnreadableManifests(t *testing.T) {
 	}
 }
 
+// A server that does not answer is not asked a second question.
+func TestNoAnswerIsFinal(t *testing.T) {
+	for outcome, want := range map[buckettest.Outcome]int{buckettest.Throttled: 1, buckettest.Denied: 2} {
+		store := &buckettest.Memory{Fault: func(buckettest.Op, string) buckettest.Outcome { return outcome }}
+		if _, err := Open(context.Background(), store, newWriter(store).o); err == nil {
+			t.Error("opened")
+		}
+		if calls := store.Calls(); len(calls) != want {
+			t.Errorf("%v, want %d", calls, want)
+		}
+	}
+}
+
 // Another writer's deletes and ours keep out of each other's way.
 func TestIntentsExcludeEachOther(t *testing.T) {
 	ctx := context.Background()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 
 	"merkur/manifest"
@@ -44,7 +45,7 @@ func (c *Catalog) load(ctx context.Context) (*snapshot, error) {
 		return cached, nil
 	case errors.Is(err, bucket.ErrNotFound):
 		return nil, nil
-	case errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrNoCredentials) || ctx.Err() != nil:
+	case err != nil && (errors.Is(err, bucket.ErrNoBucket) || errors.Is(err, bucket.ErrNoCredentials) || silent(err) || ctx.Err() != nil):
 		return nil, err
 	case err != nil:
 		return nil, c.explain(ctx, err)
@@ -55,6 +56,13 @@ func (c *Catalog) load(ctx context.Context) (*snapshot, error) {
 	}
 	c.remember(s)
 	return s, nil
+}
+
+// silent reports whether there was no answer that says anything about an object. The tries of
+// such a request took long enough.
+func silent(err error) bool {
+	var e *bucket.Error
+	return errors.As(err, &e) && (e.Status == 0 || e.Status >= http.StatusInternalServerError)
 }
 
 // explain finds out whether a root object cannot be read because it is empty: servers answer a
