@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -28,14 +30,31 @@ func (e noSourceError) Error() string {
 	return "The user-provided path " + e.path + " does not exist."
 }
 
+// A cancelledError is a run that a signal ended.
+type cancelledError struct{ signal string }
+
+func (e cancelledError) Error() string { return "cancelled: " + e.signal }
+
+// cancelled is the error of a run, or that it was cancelled if that is what ended it. Of ctrl-c,
+// the words are aws's.
+func cancelled(ctx context.Context, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	signal := context.Cause(ctx).Error()
+	if signal == os.Interrupt.String()+" signal received" {
+		signal = "ctrl-c received"
+	}
+	return cancelledError{signal}
+}
+
 // explain prints an error that ended the program, and a hint if there is one. It returns the
 // exit code.
 func explain(w io.Writer, err error) int {
 	code := exitCode(exitFailed, err)
 	prefix := map[int]string{exitFailed: "fatal error: ", exitUsage: "merkur: "}[code]
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(w, "cancelled: ctrl-c received")
-		return code
+	if stopped := (cancelledError{}); errors.As(err, &stopped) {
+		prefix = ""
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s%v\n", prefix, err)
@@ -72,6 +91,16 @@ func refused(err error, codes ...string) bool {
 	return errors.As(err, &e) && slices.Contains(codes, e.Code)
 }
 
+// stranger reports whether what answered does not speak as S3 does: a web site, or a proxy.
+func stranger(err error) bool {
+	var e *bucket.Error
+	if !errors.As(err, &e) || e.Status == 0 {
+		return false
+	}
+	// The answer to a HEAD has no body that could tell.
+	return e.Code == "" && !errors.Is(e, io.ErrUnexpectedEOF) || e.Code == strconv.Itoa(e.Status) && e.Op != "HeadObject"
+}
+
 // hint says what a person can do about an error.
 func hint(err error) string {
 	var wrong usageError
@@ -92,6 +121,8 @@ func hint(err error) string {
 		return "check the access key, its secret and the region"
 	case errors.Is(err, bucket.ErrNoCredentials):
 		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile, or --no-sign-request for a public bucket"
+	case stranger(err):
+		return "this is not how an S3 server answers; check --endpoint-url, and what is between"
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"os/user"
 	"strings"
 	"syscall"
 
@@ -22,7 +23,7 @@ func main() { os.Exit(run(os.Args)) }
 
 // run is the program but for its exit, so that tests can be it.
 func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // who reads the lines may stop reading; the work goes on
 	// A second interrupt is not caught: it ends the program at once.
@@ -42,6 +43,7 @@ func run(args []string) int {
 	if err != nil {
 		return explain(os.Stderr, usage(err))
 	}
+	settleHome()
 	if err = app.RunContext(ctx, args); err == nil {
 		return status
 	}
@@ -49,6 +51,27 @@ func run(args []string) int {
 		return exitCode(exitFailed, err)
 	}
 	return explain(os.Stderr, err)
+}
+
+// endings are the signals that end a run in order. That of a closed terminal is none of them if
+// it is ignored: nohup means that.
+func endings() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// settleHome makes up for a variable that the services of a system are started without: then, as
+// for aws, the home directory is that of the user.
+func settleHome() {
+	if _, err := os.UserHomeDir(); err == nil {
+		return
+	}
+	if u, err := user.Current(); err == nil && u.HomeDir != "" {
+		os.Setenv("HOME", u.HomeDir)
+	}
 }
 
 // The exit codes are those of aws v2.
@@ -84,7 +107,7 @@ func noCommand(c *cli.Context) error {
 		return cli.ShowAppHelp(c)
 	}
 	if c.NArg() > 0 {
-		return usage(fmt.Errorf("unknown command %s", c.Args().First()))
+		return usage(fmt.Errorf("unknown command %s: there is none but sync; for all else use the AWS CLI", c.Args().First()))
 	}
 	return usage(errors.New("no command is given"))
 }

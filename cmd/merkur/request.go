@@ -62,7 +62,11 @@ func readRequest(g *given, paths []string) (*request, error) {
 
 func readPaths(paths []string) (from, to end, err error) {
 	if len(paths) != 2 {
-		return from, to, usage(fmt.Errorf("sync takes two paths, not %d", len(paths)))
+		given := ""
+		if len(paths) > 0 {
+			given = ": " + strings.Join(paths, ", ")
+		}
+		return from, to, usage(fmt.Errorf("sync takes two paths, not %d%s", len(paths), given))
 	}
 	if from, err = readEnd(paths[0]); err != nil {
 		return from, to, err

@@ -17,6 +17,11 @@ func loadSettings(g *given) (settings.Settings, error) {
 			flags[name] = value
 		}
 	}
+	if g.has("source-profile") {
+		if err := settings.CheckProfile(g.text("source-profile")); err != nil {
+			return settings.Settings{}, err
+		}
+	}
 	return settings.Load(settings.Options{Profile: g.text("profile"), Flags: flags})
 }
 

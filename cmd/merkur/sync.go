@@ -61,6 +61,7 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 		return exitFailed, err
 	}
 	defer func() {
+		err = cancelled(ctx, err)
 		printer.End(exitCode(code, err), err)
 		closeLog()
 	}()
@@ -75,17 +76,19 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	defer done()
 	o := &q.options
 	o.Meter = &transfer.Meter{}
 	printer.Start(o.Meter)
 	o.Report = printer.Event
 	sum, err := transfer.Sync(ctx, *o)
-	if werr := printer.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
-		err = fmt.Errorf("print: %w", werr)
-	}
+	err = cancelled(ctx, err)
+	// All notes come before the summary, which ends what is printed.
 	if sum.Unexpected > 0 {
 		printer.Note("--rebuild-manifest takes what is in the bucket now as the new beginning")
+	}
+	done()
+	if werr := printer.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
+		err = fmt.Errorf("print: %w", werr)
 	}
 	switch {
 	case err != nil:
@@ -241,7 +244,7 @@ func requestsOf(stores []*bucket.S3) map[string]int64 {
 }
 
 // remember opens what is kept from run to run. None of it is needed: what is wrong with it is
-// told, and the run goes on without.
+// told, and the run goes on without. The caller calls done in the end.
 func (q *request) remember(p *output.Printer) (done func(), err error) {
 	dir := q.cacheDir
 	if dir == "" {
@@ -256,7 +259,11 @@ func (q *request) remember(p *output.Printer) (done func(), err error) {
 	o := &q.options
 	o.Scan.Leave = []string{dir}
 	if q.to.remote() {
-		if o.Identity, err = catalog.Identify(identityDir(), o.To.Place); err != nil {
+		identities, err := identityDir()
+		if err == nil {
+			o.Identity, err = catalog.Identify(identities, o.To.Place)
+		}
+		if err != nil {
 			p.Note("cannot tell who is writing: " + err.Error())
 		}
 	}
@@ -280,12 +287,16 @@ func (q *request) remember(p *output.Printer) (done func(), err error) {
 
 // identityDir is where the identities of writers are kept: not with the cache, which may be
 // removed at any time. Without an identity, what a killed run leaves has to wait for its lease.
-func identityDir() string {
+func identityDir() (string, error) {
 	state := os.Getenv("XDG_STATE_HOME")
-	if home, err := os.UserHomeDir(); state == "" && err == nil {
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
 		state = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(state, "merkur", "writers")
+	return filepath.Join(state, "merkur", "writers"), nil
 }
 
 // tell prints notes and returns how many they were.

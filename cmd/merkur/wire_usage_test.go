@@ -21,10 +21,10 @@ func TestWireUsage(t *testing.T) {
 	}{
 		// Not a command line.
 		{"", exitUsage, "no command is given"},
-		{"frobnicate", exitUsage, "unknown command frobnicate"},
+		{"frobnicate", exitUsage, "unknown command frobnicate: there is none but sync"},
 		{"s3", exitUsage, "unknown command s3"},
 		{"sync d", exitUsage, "sync takes two paths, not 1"},
-		{"sync d s3://here x", exitUsage, "sync takes two paths, not 3"},
+		{"sync d s3://here x", exitUsage, "sync takes two paths, not 3: d, s3://here, x"},
 		{"sync d e", exitUsage, "one of the two paths has to be an s3:// path"},
 		{"sync d S3://here", exitUsage, "one of the two paths has to be an s3:// path"},
 		{"sync d s3://", exitUsage, "names no bucket"},
@@ -34,6 +34,8 @@ func TestWireUsage(t *testing.T) {
 		{"sync d s3://here --s", exitUsage, "option --s is ambiguous"},
 		{"sync d s3://here --delete=no", exitUsage, "option --delete takes no value"},
 		{"sync d s3://here --acl", exitUsage, "option --acl needs a value"},
+
+		{"sync s3://here s3://there --source-profile none", exitConfig, "The config profile (none) could not be found"},
 
 		// Values.
 		{"sync d s3://here --acl open", exitUsage, "Invalid choice"},

@@ -30,8 +30,8 @@
 // # JSON
 //
 // With Options.JSON, all of this but progress goes to stdout as one JSON object a line, and stderr
-// stays empty. The levels are the same, only that the summary is told at Troubles too: it is how a
-// reader knows that nothing is missing. See the type object for the fields.
+// stays empty. The summary is the last. The levels are the same, only that the summary is told at
+// Troubles too: it is how a reader knows that nothing is missing. See the type object for the fields.
 //
 // # Log
 //

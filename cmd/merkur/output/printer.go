@@ -240,10 +240,10 @@ func (p *Printer) Finish(s transfer.Summary, requests map[string]int64, err erro
 	return p.failed
 }
 
-// summarize tells the summary. A run that could not go on has none as text.
+// summarize tells the summary. As text, a run that ended before it did anything has none.
 func (p *Printer) summarize(r result) {
 	m := message{level: Lines, trouble: aside}
-	if r.err == nil {
+	if r.err == nil || r.did() {
 		m.text = "merkur: " + p.o.summary(r)
 	}
 	if p.o.JSON {
@@ -252,7 +252,7 @@ func (p *Printer) summarize(r result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keep(m.text)
-	if p.o.JSON || p.o.Summary && r.err == nil {
+	if p.o.JSON || p.o.Summary && m.text != "" {
 		p.show(m)
 	}
 }

@@ -18,6 +18,11 @@ type result struct {
 	took     time.Duration
 }
 
+// did reports whether anything was done, or tried.
+func (r result) did() bool {
+	return r.Transferred+r.Proved+r.Described+r.Deleted+r.Failed > 0
+}
+
 // summary is the closing line: what was looked at, what was done, what it cost.
 func (o *Options) summary(r result) string {
 	var parts []string
@@ -34,6 +39,9 @@ func (o *Options) summary(r result) string {
 		add("listed %d", r.Listed)
 	}
 	parts = append(parts, o.done(r)...)
+	if r.err != nil {
+		add("not finished")
+	}
 	if n := r.Problems; n > 0 {
 		add("left out %d", n)
 	}

@@ -176,6 +176,21 @@ func onSlashes(t *testing.T) {
 	}
 }
 
+// A run that was ended has a closing line if it did something.
+func TestSummaryOfTheUnfinished(t *testing.T) {
+	for _, c := range []struct {
+		sum  transfer.Summary
+		want string
+	}{{transfer.Summary{Listed: 9}, ""}, {transfer.Summary{Deleted: 1}, "deleted 1; not finished; "}, {transfer.Summary{Failed: 1}, "failed 1; not finished; "}} {
+		var errs bytes.Buffer
+		p := New(Options{Summary: true, Stdout: &bytes.Buffer{}, Stderr: &errs})
+		p.Finish(c.sum, nil, errors.New("the end"))
+		if got := errs.String(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %q", c.sum, got)
+		}
+	}
+}
+
 func TestText(t *testing.T) {
 	onSlashes(t)
 	golden(t, "text.golden", everything(Options{Summary: true}))

@@ -128,6 +128,13 @@ func Load(o Options) (Settings, error) {
 	return s, nil
 }
 
+// CheckProfile returns an error of type *[Error] unless the profile is there. Its settings may be
+// anything: those of Load are the ones that count.
+func CheckProfile(name string) error {
+	_, err := Options{Profile: name, Getenv: os.Getenv}.findProfile(&Settings{})
+	return err
+}
+
 // lookup returns the text of a setting and where it was found. The profile is p, called profile.
 func (o Options) lookup(name string, p section, profile string) (text, origin string, ok bool, err error) {
 	if text, ok := o.Flags[name]; ok {
