@@ -215,7 +215,7 @@ func (r *run) files(ctx context.Context) iter.Seq2[*manifest.Entry, error] {
 		for item, err := range r.scan.Items(ctx) {
 			switch {
 			case err != nil:
-				yield(nil, fmt.Errorf("scan %s: %w", r.dir(), err))
+				yield(nil, err) // it says of which directory
 				return
 			case item.Problem != nil:
 				r.problem(item.Problem)

@@ -563,6 +563,20 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// A scan that cannot begin says so once.
+func TestScanFails(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(tree())
+	m.run(nil)
+	m.store.Fault = func(buckettest.Op, string) buckettest.Outcome {
+		os.RemoveAll(m.dir)
+		return buckettest.OK
+	}
+	if _, err := m.try(t.Context(), nil); err == nil || strings.Count(err.Error(), "scan") != 1 {
+		t.Error(err)
+	}
+}
+
 // Two machines mirror their own subtrees into one prefix at the same time.
 func TestTwoMachines(t *testing.T) {
 	store := &buckettest.Memory{}
