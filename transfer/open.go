@@ -243,8 +243,8 @@ func (r *run) ready(ctx context.Context) error {
 	r.powers = &p
 	if !p.PutConditions {
 		r.note("this server ignores conditions on writes: do not let two runs write here at once")
-	} else if !p.DeleteConditions {
-		r.note("this server ignores conditions on deletes: objects are looked at before they are deleted")
+	} else if !p.DeleteConditions && r.o.Delete {
+		r.note("this server ignores conditions on deletes, or allows no deletes: objects are looked at before they are deleted")
 	}
 	if !p.Checksums {
 		r.note("this server takes no CRC-64/NVME checksums: what is sent is not verified by the server")

@@ -704,6 +704,25 @@ func TestFilesThatMove(t *testing.T) {
 	m.mirrors()
 }
 
+// Who may upload and not delete hears of it where it matters, and is not told what is not so.
+func TestMayNotDelete(t *testing.T) {
+	for _, deletes := range []bool{false, true} {
+		m := newMachine(t, &buckettest.Memory{Fault: func(op buckettest.Op, key string) buckettest.Outcome {
+			if op == buckettest.Delete {
+				return buckettest.Denied
+			}
+			return buckettest.OK
+		}})
+		m.write(map[string]string{"a": "1"})
+		if sum, err := m.try(t.Context(), func(o *Options) { o.Delete = deletes }); err != nil || sum.Transferred != 1 {
+			t.Fatalf("%v, %+v", err, sum)
+		}
+		if told := strings.Join(m.lines, "\n"); strings.Contains(told, "or allows no deletes") != deletes {
+			t.Errorf("with deletes %v: %s", deletes, told)
+		}
+	}
+}
+
 // The same with the completion of an upload in parts alone: it is looked at right before.
 func TestHeedlessComplete(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{Heedless: map[buckettest.Op]bool{buckettest.Complete: true}})
