@@ -34,6 +34,7 @@ type recipe struct {
 	metadata string
 	tagging  string
 	noNotes  bool // annotations stay behind
+	guess    bool // a type, since the copy does not get that of the source
 }
 
 // recipe is what aws v2 does about properties. given says that the copy is to have headers of its
@@ -42,6 +43,7 @@ func (p Props) recipe(inParts, given bool) recipe {
 	c := recipe{inParts: inParts, noNotes: p != PropsAll}
 	switch p {
 	case DirectiveCopy, DirectiveReplace:
+		c.guess = inParts || p == DirectiveReplace // as version 1 does; in place of no type at all
 		if c.noNotes = false; !inParts {
 			c.metadata = "COPY"
 			if p == DirectiveReplace {
@@ -138,7 +140,9 @@ func (r *run) copyOptions(ctx context.Context, a Action) (o bucket.CopyOptions, 
 			return o, err
 		}
 	}
-	o.Headers = bucket.Headers(asked)
+	if o.Headers = bucket.Headers(asked); c.guess {
+		o.Headers = r.headers(a.Key)
+	}
 	if r.catalog != nil {
 		o.Condition = a.condition()
 	}

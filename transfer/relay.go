@@ -16,7 +16,11 @@ import (
 func (r *run) relay(ctx context.Context, a Action) (manifest.Entry, error) {
 	from := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
 	asked := r.asked(a.Key)
-	if r.o.Props != PropsNone && r.o.Props != DirectiveReplace {
+	switch r.o.Props {
+	case PropsNone:
+	case DirectiveReplace:
+		asked = headers.Set(r.headers(a.Key))
+	default:
 		obj, err := from.head(ctx, 0)
 		if err != nil {
 			return a.From.Entry, r.gone(ctx, err)

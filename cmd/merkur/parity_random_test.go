@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"strings"
 )
 
@@ -43,6 +44,11 @@ func invent(rng *rand.Rand) string {
 	}
 	options := v.options()
 	v.oddities()
+	v.swaps()
+	if v.way != "across" && v.chance(5) { // copies in parts are a departure
+		v.add("config", "multipart_threshold", pick(rng, "40", "1KB", "5MB"))
+		v.add("config", "multipart_chunksize", pick(rng, "5MB", "6MiB"))
+	}
 	if v.chance(3) {
 		v.add("adopt", pick(rng, "here", "there", "here/p", "there/p/q"))
 	}
@@ -134,31 +140,40 @@ func (v *inventor) put(place, key, body, when string) {
 func (v *inventor) options() []string {
 	var o []string
 	some := func(n int, words ...string) {
-		if v.chance(n) {
-			o = append(o, words...)
+		if !v.chance(n) {
+			return
 		}
+		if len(words) == 2 && v.chance(3) {
+			words = []string{words[0] + "=" + words[1]}
+		}
+		o = append(o, words...)
 	}
 	for !v.warns && v.chance(2) && len(o) < 6 {
 		patterns := []string{"*", "*.txt", "a*", "sub/*", "*/x", "[!a]*", "?", "a?x", "*.*", "sub*", "[ab]*", "*b*", "A*", "é", "*[[]*", "*/", "", "/x", "./*", ".*", "*é*", "sub"}
 		o = append(o, pick(v.Rand, "--exclude", "--exclude", "--include"), pick(v.Rand, patterns...))
 		v.filtered = true
 	}
-	if v.chance(2) {
-		o = append(o, "--delete")
-	}
-	some(5, "--dryrun")
-	some(8, "--size-only")
+	some(2, pick(v.Rand, "--delete", "--delete", "--del"))
+	some(5, pick(v.Rand, "--dryrun", "--dry"))
+	some(8, pick(v.Rand, "--size-only", "--siz"))
 	some(6, "--exact-timestamps")
 	some(12, pick(v.Rand, "--quiet", "--only-show-errors"))
 	some(6, "--page-size", fmt.Sprint(1+v.IntN(3)))
 	some(8, "--ignore-glacier-warnings")
 	some(10, "--force-glacier-transfer")
 	some(10, pick(v.Rand, "--follow-symlinks", "--no-follow-symlinks"))
-	some(12, "--acl", "public-read")
+	some(12, pick(v.Rand, "--acl", "--ac"), pick(v.Rand, "public-read", "bucket-owner-full-control"))
+	some(20, "--grants", "read=id=1,id=2", "full=uri=http://acs.amazonaws.com/groups/global/AllUsers")
 	some(12, "--storage-class", pick(v.Rand, "STANDARD", "STANDARD_IA", "GLACIER_IR"))
-	some(15, "--sse", "AES256")
+	some(15, "--sse", pick(v.Rand, "AES256", "aws:kms"))
+	some(20, "--sse-kms-key-id", "k")
 	some(15, "--request-payer", "requester")
 	some(15, "--website-redirect", "/x y")
+	if v.way == "down" {
+		some(12, "--checksum-mode", "ENABLED")
+	} else {
+		some(12, "--checksum-algorithm", pick(v.Rand, "CRC32", "SHA1", "SHA256"))
+	}
 	if v.way == "up" {
 		some(8, "--content-type", "text/y")
 		some(12, "--cache-control", "max-age=5", "--content-language", "de")
@@ -168,7 +183,8 @@ func (v *inventor) options() []string {
 		some(15, "--content-encoding", "gzip", "--content-disposition", "inline; filename=x")
 	} else if v.way == "across" {
 		some(8, "--metadata-directive", "REPLACE", "--content-type", "text/y", "--metadata", "m=n")
-		some(12, "--metadata-directive", "COPY")
+		some(12, "--metadata-directive", pick(v.Rand, "COPY", "REPLACE"))
+		some(12, "--source-region", "eu-west-1")
 	}
 	return o
 }
@@ -204,6 +220,21 @@ func (v *inventor) oddities() {
 		v.add("link", v.to+"link.bin", "target.bin")
 		v.add("object", v.from+"link.bin", "abc", pick(v.Rand, "-2h", "0s"))
 	}
+}
+
+// swaps makes up a directory at the destination where the source has a file, or the other way
+// round.
+func (v *inventor) swaps() {
+	if v.way == "across" || !v.chance(6) {
+		return
+	}
+	v.odd = true
+	inside := []string{"swap", "swap/inside"}
+	if v.chance(2) {
+		inside[0], inside[1] = inside[1], inside[0]
+	}
+	v.put(v.from, inside[0], "abc", "0s")
+	v.put(v.to, inside[1], "abc", "0s")
 }
 
 // links makes up links and FIFOs in a source.
@@ -248,7 +279,7 @@ func (v *inventor) failures() {
 
 // sync runs the sync.
 func (v *inventor) sync(options []string) {
-	path := func(place string) string {
+	typed := func(place string) string {
 		switch {
 		case strings.HasPrefix(place, "here/"), strings.HasPrefix(place, "there/"):
 			place = "s3://" + place
@@ -257,10 +288,13 @@ func (v *inventor) sync(options []string) {
 		case v.chance(4):
 			place = "$WORK/" + place
 		}
-		if v.chance(2) && !strings.HasSuffix(place, "//") {
+		switch remote := strings.HasPrefix(place, "s3:"); {
+		case !remote && v.chance(6):
+			place += pick(v.Rand, "/", ".", "./", "../"+path.Base(place)+"/.")
+		case v.chance(2) && !strings.HasSuffix(place, "//"):
 			place = strings.TrimSuffix(place, "/")
 		}
 		return place
 	}
-	v.add(append([]string{"sync", path(v.from), path(v.to)}, options...)...)
+	v.add(append([]string{"sync", typed(v.from), typed(v.to)}, options...)...)
 }

@@ -28,7 +28,7 @@ var aws = program{"aws", []string{"aws", "s3", "sync"}, func(_ *world, args []st
 var merkur = program{"merkur", []string{"merkur", "sync"}, func(w *world, args []string) []string {
 	args = append(args, w.options...)
 	for _, a := range args {
-		if strings.HasPrefix(a, "--size") || strings.HasPrefix(a, "--exact") || a == "--compare" {
+		if strings.HasPrefix(a, "--siz") || strings.HasPrefix(a, "--exact") || a == "--compare" {
 			return args
 		}
 	}
@@ -56,6 +56,9 @@ func (w *world) run(args []string) []string {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=" + w.home,
 		"GORACE=atexit_sleep_ms=0", // or else each run lasts a second longer
 		"XDG_CACHE_HOME=" + filepath.Join(w.home, "cache"), "XDG_STATE_HOME=" + filepath.Join(w.home, "state")}, w.server.Env()...)
+	if w.settings != "" {
+		cmd.Env = append(cmd.Env, "AWS_CONFIG_FILE="+w.config())
+	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()

@@ -20,6 +20,7 @@ import (
 //	deny OPERATION KEY               has requests for the key answered with 403 AccessDenied
 //	merkur OPTION...                 gives merkur, and not aws, options in all that comes
 //	adopt BUCKET/PREFIX              has merkur, and not aws, make a manifest of what is there
+//	config NAME VALUE                gives both a setting of the s3 section
 //	headers NAME                     tells in what requests of the next sync the header is sent
 //	sync PATH PATH OPTION...         runs the program
 //
@@ -55,7 +56,7 @@ func parseScript(text string) ([]step, error) {
 
 // leastWords is how many words a step has at least.
 var leastWords = map[string]int{
-	"file": 4, "dir": 2, "link": 3, "fifo": 2, "object": 4, "deny": 3, "merkur": 2, "adopt": 2, "headers": 2, "sync": 1,
+	"file": 4, "dir": 2, "link": 3, "fifo": 2, "object": 4, "deny": 3, "merkur": 2, "adopt": 2, "config": 3, "headers": 2, "sync": 1,
 }
 
 // parseWords takes a line apart. It is the inverse of formatWords.

@@ -19,15 +19,16 @@ import (
 
 // A world is what a program finds: a working directory with trees, and a server.
 type world struct {
-	t       *testing.T
-	program program
-	home    string
-	work    string
-	server  *flat.Server
-	denied  map[[2]string]bool // operation and key
-	options []string           // what merkur is given in all its runs
-	header  string             // to be told of after the next run
-	mode    fs.FileMode        // of a file that nobody gave another one
+	t        *testing.T
+	program  program
+	home     string
+	work     string
+	server   *flat.Server
+	denied   map[[2]string]bool // operation and key
+	options  []string           // what merkur is given in all its runs
+	header   string             // to be told of after the next run
+	settings string             // the configuration of both
+	mode     fs.FileMode        // of a file that nobody gave another one
 }
 
 // play has a program go through a script, and returns all that can be seen of that.
@@ -118,6 +119,8 @@ func (w *world) do(s step) error {
 		return nil
 	case "adopt":
 		return w.adopt("s3://" + s[1])
+	case "config":
+		return w.configure(s[1], s[2])
 	case "headers":
 		w.header = s[1]
 		return nil
@@ -162,6 +165,17 @@ func (w *world) object(name, body, when string, headers []string) (err error) {
 	w.server.Put(bucket, key, o)
 	return nil
 }
+
+// configure adds a setting to the s3 section of the configuration.
+func (w *world) configure(name, value string) error {
+	if w.settings == "" {
+		w.settings = "[default]\ns3 =\n"
+	}
+	w.settings += "  " + name + " = " + value + "\n"
+	return os.WriteFile(w.config(), []byte(w.settings), 0o666)
+}
+
+func (w *world) config() string { return filepath.Join(w.home, "config") }
 
 // adopt has merkur, by comparing content with an empty tree, make a manifest of a prefix.
 func (w *world) adopt(place string) error {

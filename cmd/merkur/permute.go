@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -27,12 +28,15 @@ func permute(args []string) ([]string, error) {
 		case arg == "--":
 			words = append(words, rest...)
 			rest = nil
-		case len(arg) < 2 || arg[0] != '-':
+		case !isOption(arg):
 			words = append(words, arg)
 		default:
 			found, more, err := spell(arg, rest)
 			if err != nil {
 				return nil, err
+			}
+			if strings.HasPrefix(found[0], "--grants=") { // as for aws, the last list counts
+				options = slices.DeleteFunc(options, func(o string) bool { return strings.HasPrefix(o, "--grants=") })
 			}
 			options, rest = append(options, found...), more
 		}
@@ -94,7 +98,14 @@ func spell(arg string, rest []string) (spelled, left []string, err error) {
 	return spelled, rest, nil
 }
 
-func isOption(arg string) bool { return len(arg) > 1 && arg[0] == '-' }
+// isOption tells options from paths and values as the parser of aws does: a number is none, and
+// neither is what has a space in its name.
+func isOption(arg string) bool {
+	name, _, _ := strings.Cut(arg, "=")
+	return len(arg) > 1 && arg[0] == '-' && !strings.Contains(name, " ") && !negative.MatchString(arg)
+}
+
+var negative = regexp.MustCompile(`^-(\d+|\d*\.\d+)$`)
 
 // isGrant tells the values of --grants from paths that follow them.
 func isGrant(arg string) bool {

@@ -36,7 +36,7 @@ func (q *request) readServers() error {
 		Addressing:   map[string]bucket.Addressing{"path": bucket.AddressPath, "virtual": bucket.AddressHost}[s.AddressingStyle],
 	}
 	var err error
-	if c.PageSize, err = g.number("page-size", 1); err != nil {
+	if c.PageSize, err = g.number("page-size", 0); err != nil {
 		return err
 	}
 	if c.ReadTimeout, err = g.timeout("cli-read-timeout"); err != nil {

@@ -96,7 +96,14 @@ func TestWireCopy(t *testing.T) {
 		},
 		{
 			name: "directive COPY", args: "--metadata-directive COPY --copy-props none", asked: blind,
-			small: said{"X-Amz-Metadata-Directive": "COPY"},
+			small: said{"X-Amz-Metadata-Directive": "COPY"}, create: said{"Content-Type": "application/octet-stream"},
+		},
+		{
+			name: "directive REPLACE alone", args: "--metadata-directive REPLACE", asked: blind,
+			small: said{"Content-Type": "text/plain"}.over(replaced), create: said{"Content-Type": "application/octet-stream"},
+		},
+		{
+			name: "no guess", args: "--metadata-directive REPLACE --no-guess-mime-type", asked: blind, small: replaced,
 		},
 		{
 			name: "directive REPLACE", args: "--metadata-directive REPLACE --metadata new=x --content-type text/x", asked: blind,

@@ -33,6 +33,7 @@ func TestPermute(t *testing.T) {
 		{"merkur sync --metadata a=b d s3://b", "merkur sync --metadata=a=b -- d s3://b"},
 		{"merkur sync --content-type= d s3://b", "merkur sync --content-type= -- d s3://b"},
 		{"merkur sync --exclude=-x d s3://b", "merkur sync --exclude=-x -- d s3://b"},
+		{"merkur sync --exclude -5 -.5 s3://b", "merkur sync --exclude=-5 -- -.5 s3://b"},
 		{"merkur sync --exclude - d s3://b", "merkur sync --exclude=- -- d s3://b"},
 
 		// Beginnings of names that only one option of aws has, or else only one of ours.
@@ -63,7 +64,7 @@ func TestPermute(t *testing.T) {
 		{"merkur sync d s3://b --grants readacl=uri=x --delete", "merkur sync --grants=readacl=uri=x --delete -- d s3://b"},
 		{"merkur sync --grants=read=id=1 writeacl=id=2 d s3://b", "merkur sync --grants=read=id=1 --grants=writeacl=id=2 -- d s3://b"},
 		{"merkur sync --grants read=id=1 a=b s3://b", "merkur sync --grants=read=id=1 -- a=b s3://b"},
-		{"merkur sync --grants read=id=1 --grants full=id=2 d s3://b", "merkur sync --grants=read=id=1 --grants=full=id=2 -- d s3://b"},
+		{"merkur sync --grants read=id=1 --dryrun --grants full=id=2 read=id=3 d s3://b", "merkur sync --dryrun --grants=full=id=2 --grants=read=id=3 -- d s3://b"},
 
 		// What "--" ends, and what goes before all else.
 		{"merkur sync --delete -- --d s3://b", "merkur sync --delete -- --d s3://b"},
@@ -80,6 +81,15 @@ func TestPermute(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s:\n got %q, %v\nwant %q", c.typed, got, err, want)
 		}
+	}
+}
+
+// TestPermuteSpaces has words with spaces in them: only behind "=" are they those of an option.
+func TestPermuteSpaces(t *testing.T) {
+	got, err := permute([]string{"merkur", "sync", "-my dir", "s3://b", "--exclude", "-a b", "--include=-c d"})
+	want := []string{"merkur", "sync", "--exclude=-a b", "--include=-c d", "--", "-my dir", "s3://b"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
 }
 

@@ -112,7 +112,7 @@ func TestWireForms(t *testing.T) {
 		"s3 sync d s3://here --exclude b --acl private",
 		"--region us-east-1 sync d s3://here --exclude b --acl private",
 		"--debug s3 --no-verify-ssl sync --excl b d --acl=private s3://here",
-		"sync --exclude=b --sse d s3://here --acl private",
+		"sync --exclude=b --sse d s3://here --acl private --page-size 0",
 		"sync --request-payer d --acl private --exclude * --include a.txt s3://here",
 		"--query x --cli-binary-format raw-in-base64-out --no-cli-auto-prompt s3 --output text sync d s3://here --no-paginate --exclude b --acl private",
 		"sync --grants full=id=1 d --exclude=b s3://here",
