@@ -55,7 +55,7 @@ func (s *S3) Copy(ctx context.Context, src Source, dst string, o CopyOptions) (O
 		Modified: aws.ToTime(result.LastModified),
 		Version:  aws.ToString(out.VersionId),
 	}
-	obj.CRC64, obj.HasCRC64 = decodeCRC64(result.ChecksumCRC64NVME)
+	obj.CRC64, obj.HasCRC64 = decodeCRC64(aws.ToString(result.ChecksumCRC64NVME))
 	obj.Class, obj.Encryption, obj.KMSKey = class(o.Class), string(out.ServerSideEncryption), aws.ToString(out.SSEKMSKeyId)
 	return obj, nil
 }

@@ -3,23 +3,18 @@ package bucket
 import (
 	"encoding/base64"
 	"encoding/binary"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // S3 calls this checksum CRC64NVME and writes it as the base64 of its eight bytes, the most
 // significant one first.
 
-func encodeCRC64(sum uint64) *string {
-	return aws.String(base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, sum)))
+func encodeCRC64(sum uint64) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, sum))
 }
 
 // decodeCRC64 reports false where there is no checksum, or none of a whole object.
-func decodeCRC64(s *string) (uint64, bool) {
-	if s == nil {
-		return 0, false
-	}
-	b, err := base64.StdEncoding.DecodeString(*s)
+func decodeCRC64(s string) (uint64, bool) {
+	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil || len(b) != 8 {
 		return 0, false
 	}

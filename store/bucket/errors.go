@@ -63,7 +63,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // describe turns what the SDK returned for a call into an Error.
 func describe(c call, err error) *Error {
 	e := &Error{Op: c.op, Key: c.key}
-	var answer *smithyhttp.ResponseError
+	var answer interface{ HTTPStatusCode() int }
 	if errors.As(err, &answer) {
 		e.Status = answer.HTTPStatusCode()
 	}

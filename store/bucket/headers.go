@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
@@ -68,14 +67,14 @@ func (t Terms) write(h http.Header) {
 	t.Customer.write(h)
 }
 
-// read takes over what the headers of an answer say about an object. Its metadata is nil where
-// there is none.
-func (o *Object) read(answer middleware.Metadata) {
-	resp, ok := awsmiddleware.GetRawResponse(answer).(*smithyhttp.Response)
-	if !ok {
-		return
-	}
+// objectOf is what an answer says about an object. Its metadata is nil where there is none.
+func objectOf(key string, resp *http.Response) Object {
 	h := resp.Header
+	o := Object{Key: key, Size: max(resp.ContentLength, 0), ETag: strings.Trim(h.Get("Etag"), `"`), Version: h.Get("X-Amz-Version-Id")}
+	if t, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
+		o.Modified = t
+	}
+	o.CRC64, o.HasCRC64 = decodeCRC64(h.Get("X-Amz-Checksum-Crc64nvme"))
 	o.ContentType = h.Get("Content-Type")
 	o.ContentEncoding = h.Get("Content-Encoding")
 	o.ContentLanguage = h.Get("Content-Language")
@@ -94,6 +93,7 @@ func (o *Object) read(answer middleware.Metadata) {
 			o.Metadata[strings.ToLower(meta)] = values[0]
 		}
 	}
+	return o
 }
 
 // class is a storage class as an Object has it.

@@ -8,14 +8,9 @@ import (
 	"iter"
 	"math"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // List implements [Store]. It asks for a page at a time, of 1,000 keys where the [Config] says
@@ -23,17 +18,9 @@ import (
 // deleted elsewhere.
 func (s *S3) List(ctx context.Context, prefix, start string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		in := &s3.ListObjectsV2Input{
-			Bucket:       &s.name,
-			Prefix:       text(prefix),
-			StartAfter:   text(start),
-			EncodingType: types.EncodingTypeUrl, // XML cannot hold every byte of a key
-		}
-		if s.pageSize > 0 {
-			in.MaxKeys = aws.Int32(int32(min(s.pageSize, math.MaxInt32)))
-		}
+		token := ""
 		for last := start; ; {
-			p, err := s.page(ctx, in)
+			p, err := s.page(ctx, prefix, start, token)
 			if err != nil {
 				yield(Object{}, err)
 				return
@@ -51,7 +38,7 @@ func (s *S3) List(ctx context.Context, prefix, start string) iter.Seq2[Object, e
 			if p.next == "" {
 				return
 			}
-			in.ContinuationToken = &p.next
+			token = p.next
 		}
 	}
 }
@@ -67,67 +54,55 @@ func inOrder(last, key, prefix string) error {
 	return nil
 }
 
-// page gets one page of a listing.
-func (s *S3) page(ctx context.Context, in *s3.ListObjectsV2Input) (page, error) {
+// page gets one page of a listing: the one that a token of the page before says, or the first.
+func (s *S3) page(ctx context.Context, prefix, start, token string) (page, error) {
+	c := call{op: listObjectsV2}
 	var p page
-	_, err := send(ctx, s, call{op: listObjectsV2}, s.client.ListObjectsV2, in, func(o *s3.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			reader := &pageReader{page: &p}
-			sdk, err := stack.Deserialize.Swap("OperationDeserializer", reader)
-			reader.sdk = sdk
-			return err
-		})
-	})
-	return p, err
-}
-
-// A pageReader takes the place of the SDK's reader of listings, which takes an empty answer, or
-// the page of some proxy, for an empty bucket. It is also much faster.
-type pageReader struct {
-	sdk  middleware.DeserializeMiddleware // reads the errors
-	page *page
-}
-
-// ID implements the SDK's interface.
-func (r *pageReader) ID() string { return "PageReader" }
-
-// HandleDeserialize implements the SDK's interface.
-func (r *pageReader) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
-	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
-) {
-	out, metadata, err = next.HandleDeserialize(ctx, in)
-	resp, ok := out.RawResponse.(*smithyhttp.Response)
-	if err != nil || !ok || resp.StatusCode != http.StatusOK {
-		return r.sdk.HandleDeserialize(ctx, in, answered{out, metadata, err})
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage+1))
-	if err == nil && len(body) > maxPage {
-		err = fmt.Errorf("answer of more than %d bytes", maxPage)
-	}
-	if err == nil {
-		*r.page, err = parsePage(body)
-	}
+	resp, err := s.ask(ctx, ask{call: c, method: http.MethodGet, query: s.listQuery(prefix, start, token), header: make(http.Header, 6), hash: noBody, read: func(body io.Reader) (err error) {
+		p, err = readPage(body)
+		return err
+	}})
 	if err != nil {
-		return out, metadata, &smithy.DeserializationError{Err: err}
+		return p, err
 	}
-	out.Result = new(s3.ListObjectsV2Output)
-	return out, metadata, nil
+	return p, resp.Body.Close()
+}
+
+// listQuery is the query of a request for a page. XML cannot hold every byte of a key, so the keys
+// are to come coded.
+func (s *S3) listQuery(prefix, start, token string) string {
+	var q []byte
+	add := func(name, value string) {
+		q = append(append(append(append(q, '&'), name...), '='), strings.ReplaceAll(url.QueryEscape(value), "+", "%20")...)
+	}
+	if token != "" {
+		add("continuation-token", token)
+	}
+	add("encoding-type", "url")
+	add("list-type", "2")
+	if s.pageSize > 0 {
+		add("max-keys", strconv.Itoa(min(s.pageSize, math.MaxInt32)))
+	}
+	add("prefix", prefix)
+	if start != "" {
+		add("start-after", start)
+	}
+	return string(q[1:])
 }
 
 // maxPage bounds the bytes of a page: 1,000 keys of 1,024 bytes, escaped, need less than half.
 const maxPage = 16 << 20
 
-// answered is the rest of the SDK's stack when the answer is there already.
-type answered struct {
-	out      middleware.DeserializeOutput
-	metadata middleware.Metadata
-	err      error
-}
-
-// HandleDeserialize implements the SDK's interface.
-func (a answered) HandleDeserialize(context.Context, middleware.DeserializeInput) (middleware.DeserializeOutput, middleware.Metadata, error) {
-	return a.out, a.metadata, a.err
+// readPage reads an answer to a request for a listing.
+func readPage(r io.Reader) (page, error) {
+	body, err := io.ReadAll(io.LimitReader(r, maxPage+1))
+	if err == nil && len(body) > maxPage {
+		err = fmt.Errorf("answer of more than %d bytes", maxPage)
+	}
+	if err != nil {
+		return page{}, err
+	}
+	return parsePage(body)
 }
 
 // parsePage reads an answer that must be one whole page of a listing.

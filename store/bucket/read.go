@@ -64,12 +64,9 @@ type reader struct {
 	expect uint64
 }
 
-func newReader(key string, from io.ReadCloser, size *int64) *reader {
-	r := &reader{key: key, from: from, left: -1}
-	if size != nil {
-		r.left = *size
-	}
-	return r
+// newReader returns a reader of size bytes, negative if the server did not say how many.
+func newReader(key string, from io.ReadCloser, size int64) *reader {
+	return &reader{key: key, from: from, left: size}
 }
 
 // verify has the reader compare the body with the checksum of the object, if it has one.

@@ -32,6 +32,7 @@ type try struct {
 	connected bool   // and there was a connection for it
 	status    int    // of the answer; 0 if there was none
 	region    string // where the bucket is, if the answer says so
+	date      string // of the answer
 	url       string
 	conn      *conn // nil if there was none
 }
@@ -94,7 +95,7 @@ func newRetryer() *retry.Standard {
 // run makes the tries of a call until one succeeds or no other can help. Its errors are
 // always of type *Error.
 func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) error {
-	var doubt, moved bool
+	var doubt, moved, adjusted bool
 	for n := 1; ; n++ {
 		if err := c.body.rewind(); err != nil {
 			return (&Error{Op: c.op, Key: c.key, Err: err}).settle(doubt)
@@ -113,6 +114,11 @@ func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) er
 		}
 		if !moved && s.move(c, t) {
 			moved = true
+			s.reportRetry(c, n, 0, e)
+			continue
+		}
+		if !adjusted && s.adjust(t, e) {
+			adjusted = true
 			s.reportRetry(c, n, 0, e)
 			continue
 		}
@@ -176,6 +182,30 @@ func (s *S3) move(c call, t try) bool {
 	default:
 		s.region.Store(&t.region)
 	}
+	return true
+}
+
+// skewLimit is how far the clocks may be apart before a signature is refused for it; the SDK says
+// so too.
+const skewLimit = 4 * time.Minute
+
+// adjust follows the server's clock where a signature may have been refused because ours is wrong,
+// and reports whether that is so.
+func (s *S3) adjust(t try, e *Error) bool {
+	switch e.Code {
+	case "RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException", "AuthFailure", "AccessDeniedException":
+	default:
+		return false
+	}
+	date, err := http.ParseTime(t.date)
+	if err != nil {
+		return false
+	}
+	skew := time.Until(date)
+	if off := skew - time.Duration(s.skew.Load()); off.Abs() <= skewLimit {
+		return false
+	}
+	s.skew.Store(int64(skew))
 	return true
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,9 +14,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // The names that S3 gives to its operations.
@@ -45,6 +47,10 @@ const (
 type S3 struct {
 	name      string
 	client    *s3.Client
+	signer    *v4.Signer
+	skew      atomic.Int64 // nanoseconds that the server's clock is ahead
+	routes    sync.Map     // *route by bucket and region; nil: only the SDK can go there
+	sdkOnly   bool         // for tests: make every request through the SDK
 	wire      *wire
 	retryer   *retry.Standard // judges errors and draws delays; makes no tries
 	attempts  int
@@ -114,44 +120,40 @@ func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, 
 	if err != nil {
 		return nil, Object{}, &Error{Op: c.op, Key: key, Err: err}
 	}
-	in := &s3.GetObjectInput{
-		Bucket: &s.name, Key: &key,
-		Range:       text(span),
-		IfMatch:     text(quote(o.IfMatch)),
-		IfNoneMatch: text(quote(o.IfNoneMatch)),
-		VersionId:   text(o.Version),
+	h := s.asking(o.Customer)
+	set(h, "Range", span)
+	set(h, "If-Match", quote(o.IfMatch))
+	set(h, "If-None-Match", quote(o.IfNoneMatch))
+	query := ""
+	if o.Version != "" {
+		query = "versionId=" + url.QueryEscape(o.Version)
 	}
-	out, err := send(ctx, s, c, s.client.GetObject, in, s.askChecksum, with(o.Customer.write))
+	resp, err := s.ask(ctx, ask{call: c, method: http.MethodGet, query: query, header: h, hash: noBody})
 	if err != nil {
 		return nil, Object{}, err
 	}
-	obj := Object{
-		Key:      key,
-		Size:     aws.ToInt64(out.ContentLength),
-		ETag:     unquote(out.ETag),
-		Modified: aws.ToTime(out.LastModified),
-		Version:  aws.ToString(out.VersionId),
-	}
-	obj.read(out.ResultMetadata)
-	obj.CRC64, obj.HasCRC64 = decodeCRC64(out.ChecksumCRC64NVME)
-	body := newReader(key, out.Body, out.ContentLength)
+	obj := objectOf(key, resp)
+	body := newReader(key, resp.Body, resp.ContentLength)
 	if span == "" {
 		body.verify(obj)
 		return body, obj, nil
 	}
-	if obj.Size, err = o.whole(aws.ToString(out.ContentRange)); err != nil {
-		out.Body.Close()
+	if obj.Size, err = o.whole(resp.Header.Get("Content-Range")); err != nil {
+		resp.Body.Close()
 		return nil, Object{}, &Error{Op: c.op, Key: key, Status: http.StatusOK, Err: err}
 	}
 	return body, obj, nil
 }
 
-// askChecksum asks for the checksum that is stored with an object. The SDK's own way to ask
-// makes it read the body twice over, with a slow CRC, and trip over ranges.
-func (s *S3) askChecksum(o *s3.Options) {
+// asking are the headers with which an object is asked for: that its checksum be told, and with
+// which key it is encrypted.
+func (s *S3) asking(key *CustomerKey) http.Header {
+	h := make(http.Header, 12)
 	if s.asks.Load() {
-		o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Checksum-Mode", "ENABLED"))
+		set(h, "X-Amz-Checksum-Mode", "ENABLED")
 	}
+	key.write(h)
+	return h
 }
 
 // Head implements [Store].
@@ -169,37 +171,26 @@ func (s *S3) other(bucket string) string {
 
 // head describes an object of any bucket, if it has the ETag where that is not empty.
 func (s *S3) head(ctx context.Context, bucket, key, etag string, o HeadOptions) (Object, error) {
-	in := &s3.HeadObjectInput{Bucket: &bucket, Key: &key, IfMatch: text(quote(etag))}
+	h, query := s.asking(o.Customer), ""
+	set(h, "If-Match", quote(etag))
 	if o.Part > 0 {
-		in.PartNumber = aws.Int32(int32(o.Part))
+		query = "partNumber=" + strconv.Itoa(o.Part)
 	}
 	c := call{op: headObject, key: key, other: s.other(bucket)}
-	out, err := send(ctx, s, c, s.client.HeadObject, in, s.askChecksum, with(o.Customer.write))
+	resp, err := s.ask(ctx, ask{call: c, method: http.MethodHead, query: query, header: h, hash: noBody})
 	if err != nil {
 		return Object{}, err
 	}
-	obj := Object{
-		Key:      key,
-		Size:     aws.ToInt64(out.ContentLength),
-		ETag:     unquote(out.ETag),
-		Modified: aws.ToTime(out.LastModified),
-		Version:  aws.ToString(out.VersionId),
-	}
-	obj.read(out.ResultMetadata)
-	if o.Part == 0 {
-		obj.CRC64, obj.HasCRC64 = decodeCRC64(out.ChecksumCRC64NVME)
+	resp.Body.Close()
+	obj := objectOf(key, resp)
+	if o.Part > 0 {
+		obj.CRC64, obj.HasCRC64 = 0, false // of the part, or of nothing
 	}
 	return obj, nil
 }
 
 // Put implements [Store].
 func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, o PutOptions) (Object, error) {
-	in := &s3.PutObjectInput{
-		Bucket: &s.name, Key: &key,
-		ContentLength: &size,
-		IfMatch:       text(quote(o.IfMatch)),
-		IfNoneMatch:   o.ifNoneMatch(),
-	}
 	c := call{op: putObject, key: key, write: true, match: o.IfMatch != ""}
 	z, err := s.seal(body, size, o.Checksum, o.CRC64, o.HasCRC64)
 	if err != nil {
@@ -207,23 +198,26 @@ func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64
 	}
 	if size > 0 {
 		c.body = &payload{from: body, size: size}
-		in.Body = c.body
 	}
-	out, err := send(ctx, s, c, s.client.PutObject, in, hashed(z.payload), with(func(h http.Header) {
-		o.Headers.write(h)
-		o.Terms.write(h)
-		put(h, "X-Amz-Tagging", o.Tags)
-		z.write(h)
-	}))
+	h := make(http.Header, 16)
+	o.Headers.write(h)
+	o.Terms.write(h)
+	set(h, "X-Amz-Tagging", o.Tags)
+	z.write(h)
+	set(h, "If-Match", quote(o.IfMatch))
+	if o.IfNone {
+		set(h, "If-None-Match", "*")
+	}
+	resp, err := s.ask(ctx, ask{call: c, method: http.MethodPut, query: "", header: h, hash: z.payload})
 	if err != nil {
 		return Object{}, err
 	}
-	if unquote(out.ETag) == "" {
+	resp.Body.Close()
+	obj := objectOf(key, resp)
+	if obj.ETag == "" {
 		return Object{}, unproved(c)
 	}
-	obj := Object{Key: key, Size: size, ETag: unquote(out.ETag), Version: aws.ToString(out.VersionId), Headers: o.Headers}
-	obj.CRC64, obj.HasCRC64 = decodeCRC64(out.ChecksumCRC64NVME)
-	obj.Class, obj.Encryption, obj.KMSKey = class(o.Class), string(out.ServerSideEncryption), aws.ToString(out.SSEKMSKeyId)
+	obj.Size, obj.Headers, obj.Class = size, o.Headers, class(o.Class)
 	return obj, nil
 }
 
@@ -233,9 +227,13 @@ func (s *S3) Delete(ctx context.Context, key string, cond Condition) error {
 	if cond.IfNone {
 		return &Error{Op: c.op, Key: key, Err: errors.New("a delete of what must not exist")}
 	}
-	in := &s3.DeleteObjectInput{Bucket: &s.name, Key: &key, IfMatch: text(quote(cond.IfMatch))}
-	_, err := send(ctx, s, c, s.client.DeleteObject, in)
-	return unless(err, "NoSuchKey")
+	h := make(http.Header, 6)
+	set(h, "If-Match", quote(cond.IfMatch))
+	resp, err := s.ask(ctx, ask{call: c, method: http.MethodDelete, query: "", header: h, hash: noBody})
+	if err != nil {
+		return unless(err, "NoSuchKey")
+	}
+	return resp.Body.Close()
 }
 
 // unless is err, or nil if it is the one answer that is as good as success.

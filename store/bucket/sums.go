@@ -82,7 +82,7 @@ func (s *S3) seal(body io.ReadSeeker, size int64, named string, crc uint64, know
 	var check hash.Hash64
 	var err error
 	if known && (named == algorithmCRC64 || named == "" && s.checksums.Load()) {
-		z.algorithm, z.sum = algorithmCRC64, *encodeCRC64(crc)
+		z.algorithm, z.sum = algorithmCRC64, encodeCRC64(crc)
 	} else if named != "" {
 		if sum, err = newSum(named); err != nil {
 			return z, err

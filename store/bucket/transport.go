@@ -87,7 +87,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	w.heard.Store(true)
-	t.status, t.region = resp.StatusCode, resp.Header.Get("X-Amz-Bucket-Region")
+	t.status, t.region, t.date = resp.StatusCode, resp.Header.Get("X-Amz-Bucket-Region"), resp.Header.Get("Date")
 	w.slowAnswer(r.Context(), resp, t)
 	w.tellAnswer(r.Context(), resp, t)
 	return resp, nil
