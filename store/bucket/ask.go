@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -90,9 +91,9 @@ func (s *S3) askWire(ctx context.Context, a ask, r *route) (*http.Response, erro
 		Header: a.header.Clone(), // an earlier try may not have let go of its own yet
 	}).WithContext(ctx)
 	if a.body != nil {
-		l := &loan{of: a.body}
-		defer l.Close()
-		req.Body, req.ContentLength = l, a.body.size
+		body, over := a.body.lend()
+		defer over()
+		req.Body, req.ContentLength = body, a.body.size
 	}
 	if err := s.sign(ctx, req, a.hash, r); err != nil {
 		return nil, err
@@ -123,6 +124,17 @@ func (s *S3) sign(ctx context.Context, req *http.Request, hash string, r *route)
 	req.Header["X-Amz-Content-Sha256"] = []string{hash}
 	now := time.Now().Add(time.Duration(s.skew.Load())).UTC()
 	return s.signer.SignHTTP(ctx, creds, req, hash, r.service, r.region, now)
+}
+
+// lend returns the body for one try. net/http sends one that it knows to lie in memory together with
+// the headers.
+func (p *payload) lend() (body io.ReadCloser, over func() error) {
+	if b, ok := p.from.(*bytes.Reader); ok && b.Size() == p.size {
+		own := *b
+		return io.NopCloser(&own), func() error { return nil }
+	}
+	l := &loan{of: p}
+	return l, l.Close
 }
 
 // A loan is a body for the time of one try. net/http may go on reading a body when the answer has
