@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -19,6 +18,7 @@ func scanListing(body []byte) (l listing, ok bool) {
 	if string(name) != "ListBucketResult" || empty {
 		return l, false
 	}
+	l.Contents = make([]listed, 0, bytes.Count(body, []byte("<Contents>")))
 	for s.inside(name) {
 		child, empty := s.open()
 		switch {
@@ -48,7 +48,7 @@ func (l *listing) field(name []byte) *string {
 }
 
 // field returns where the text of an element of an item belongs, nil for nowhere.
-func (i *listed) field(name []byte) *string {
+func (i *listed) field(name []byte) *[]byte {
 	switch string(name) {
 	case "Key":
 		return &i.Key
@@ -67,14 +67,20 @@ func (i *listed) field(name []byte) *string {
 // A scanner goes through the elements of simple XML. Once failed, it stays so.
 type scanner struct {
 	rest   []byte
+	plain  []byte // text that had entities in it
 	failed bool
 }
 
 // item reads the elements of an item up to its end.
 func (s *scanner) item(name []byte) (i listed) {
 	for s.inside(name) {
-		if child, empty := s.open(); !empty {
-			s.leaf(child, i.field(child))
+		child, empty := s.open()
+		if empty {
+			continue
+		}
+		to := i.field(child)
+		if text := s.leafBytes(child, to != nil); to != nil {
+			*to = text
 		}
 	}
 	return i
@@ -88,9 +94,16 @@ func (s *scanner) declaration() {
 	}
 }
 
+// space skips white space.
+func (s *scanner) space() {
+	for len(s.rest) > 0 && (s.rest[0] == ' ' || s.rest[0] == '\t' || s.rest[0] == '\n') {
+		s.rest = s.rest[1:]
+	}
+}
+
 // inside reports whether more elements come before the end of the one named, and skips that.
 func (s *scanner) inside(name []byte) bool {
-	s.rest = bytes.TrimLeft(s.rest, " \t\n")
+	s.space()
 	if s.failed || !bytes.HasPrefix(s.rest, []byte("</")) {
 		return !s.failed
 	}
@@ -110,7 +123,7 @@ func (s *scanner) close(name []byte) {
 // open reads the beginning of an element. Attributes are skipped, and an empty element has its
 // end with it.
 func (s *scanner) open() (name []byte, empty bool) {
-	s.rest = bytes.TrimLeft(s.rest, " \t\n")
+	s.space()
 	tag, after, ok := bytes.Cut(s.rest, []byte(">"))
 	if !ok || len(tag) < 2 || tag[0] != '<' {
 		s.failed = true
@@ -145,16 +158,20 @@ func plainAttributes(b []byte) bool {
 	return ok && ok2 && bytes.IndexFunc(value, odd) < 0
 }
 
-// leaf reads an element without its beginning and puts its text where to points. Where that is
-// nowhere, the element may have others in it, but these no further ones.
+// leaf reads an element without its beginning and puts its text where to points; nil is nowhere.
 func (s *scanner) leaf(name []byte, to *string) {
+	if text := s.leafBytes(name, to != nil); to != nil && !s.failed {
+		*to = string(text)
+	}
+}
+
+// leafBytes reads an element without its beginning and returns its text. Where nobody wants that, the
+// element may have others in it, but these no further ones.
+func (s *scanner) leafBytes(name []byte, wanted bool) []byte {
 	text := s.text()
-	if to != nil || s.failed || bytes.HasPrefix(s.rest, []byte("</")) {
+	if wanted || s.failed || bytes.HasPrefix(s.rest, []byte("</")) {
 		s.close(name)
-		if to != nil && !s.failed {
-			*to = text
-		}
-		return
+		return text
 	}
 	for s.inside(name) {
 		if child, empty := s.open(); !empty {
@@ -162,45 +179,68 @@ func (s *scanner) leaf(name []byte, to *string) {
 			s.close(child)
 		}
 	}
+	return nil
 }
 
-// text reads up to the next tag. It knows the entities that servers write.
-func (s *scanner) text() string {
+// forbidden are the bytes that text cannot plainly hold. Of 0xEF begin, among others, the two
+// characters that XML forbids.
+var forbidden = func() (odd [256]bool) {
+	for c := range 0x20 {
+		odd[c] = c != '\t' && c != '\n'
+	}
+	odd[']'], odd[0xEF] = true, true
+	return odd
+}()
+
+// text reads up to the next tag. It knows the entities that servers write. What it returns is part
+// of the answer, if there is none in it.
+func (s *scanner) text() []byte {
 	end := bytes.IndexByte(s.rest, '<')
 	if s.failed || end < 0 {
 		s.failed = true
-		return ""
+		return nil
 	}
 	b := s.rest[:end]
 	s.rest = s.rest[end:]
 	for _, c := range b {
-		// Of 0xEF begin, among others, the two characters that XML forbids.
-		if c < 0x20 && c != '\t' && c != '\n' || c == ']' || c == 0xEF {
+		if forbidden[c] {
 			s.failed = true
 		}
-	}
-	if string(b) == "STANDARD" {
-		return "STANDARD" // the class of most objects costs no memory
 	}
 	if bytes.IndexByte(b, '&') < 0 {
-		return string(b)
+		return b
 	}
-	var plain strings.Builder
+	start := len(s.plain)
 	for {
 		before, after, found := bytes.Cut(b, []byte("&"))
-		plain.Write(before)
+		s.plain = append(s.plain, before...)
 		if !found {
-			return plain.String()
+			return s.plain[start:len(s.plain):len(s.plain)]
 		}
 		name, after, ended := bytes.Cut(after, []byte(";"))
-		c, known := entities[string(name)]
+		c, known := entity(name)
 		if !ended || !known {
 			s.failed = true
-			return ""
+			return nil
 		}
-		plain.WriteByte(c)
+		s.plain = append(s.plain, c)
 		b = after
 	}
 }
 
-var entities = map[string]byte{"lt": '<', "gt": '>', "amp": '&', "quot": '"', "apos": '\'', "#34": '"', "#39": '\''}
+// entity is the character that an entity stands for.
+func entity(name []byte) (byte, bool) {
+	switch string(name) {
+	case "lt":
+		return '<', true
+	case "gt":
+		return '>', true
+	case "amp":
+		return '&', true
+	case "quot", "#34":
+		return '"', true
+	case "apos", "#39":
+		return '\'', true
+	}
+	return 0, false
+}
