@@ -7,7 +7,7 @@ SERVER := $(BIN)/versitygw
 LINT := $(BIN)/staticcheck
 FUZZTIME ?= 10s
 
-.PHONY: all build demo test vet lint unit platforms fuzz tools memory clean
+.PHONY: all build demo test vet lint unit platforms fuzz tools memory bench peers clean
 
 all: build
 
@@ -42,6 +42,18 @@ fuzz: ## each fuzz target for FUZZTIME
 
 memory: build tools ## peak memory of all kinds of runs over trees of a million and two million files (takes long)
 	$(GO) run ./benchmarks/memory -merkur $(BIN)/merkur -server $(SERVER)
+
+bench: build tools peers ## merkur beside s5cmd, rclone, aws, git, find and b3sum (takes hours; BENCH='-only noop -rounds 3' and -scale 0.1 less)
+	$(GO) build -o $(BIN)/compare ./benchmarks/compare
+	$(BIN)/compare $(BENCH)
+
+peers: $(BIN)/s5cmd $(BIN)/rclone
+
+$(BIN)/s5cmd: benchmarks/peers/s5cmd/go.mod benchmarks/peers/s5cmd/go.sum
+	$(GO) -C benchmarks/peers/s5cmd build -o $@ github.com/peak/s5cmd/v2
+
+$(BIN)/rclone: benchmarks/peers/rclone/go.mod benchmarks/peers/rclone/go.sum
+	$(GO) -C benchmarks/peers/rclone build -o $@ github.com/rclone/rclone
 
 tools: $(SERVER) $(LINT)
 

@@ -33,6 +33,8 @@ var arrows = map[string][]string{
 	"cmd/merkur":                   {"manifest", "hashing", "store/bucket", "store/cache", "store/catalog", "transfer", "transfer/compare", "transfer/filter", "transfer/headers", "transfer/pace", "cmd/merkur/output", "cmd/merkur/settings"},
 	"cmd/merkur/output":            {"manifest", "hashing", "transfer"},
 	"cmd/merkur/settings":          {},
+	"benchmarks/compare":           {"benchmarks/figures", "store/bucket", "store/bucket/buckettest"},
+	"benchmarks/figures":           {},
 	"benchmarks/demo":              {"store/bucket", "store/bucket/buckettest"},
 	"benchmarks/memory":            {"store/bucket", "store/bucket/buckettest"},
 }

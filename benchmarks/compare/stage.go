@@ -1,0 +1,204 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"merkur/benchmarks/figures"
+	"merkur/store/bucket/buckettest"
+)
+
+// A stage is what the works have in common: trees, servers and tools.
+type stage struct {
+	ctx    context.Context
+	o      options
+	dir    string // for trees and what the tools keep
+	data   string // of the server
+	server *buckettest.Server
+	null   *exec.Cmd
+	at     string            // the null server's URL
+	tools  map[string]string // paths by name; empty: not on this machine
+	self   string
+	trees  map[string]time.Time // when they were last written
+	fresh  int                  // destinations so far
+}
+
+func newStage(ctx context.Context, o options) (s *stage, err error) {
+	s = &stage{ctx: ctx, o: o, tools: map[string]string{}, trees: map[string]time.Time{}}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		return s, err
+	}
+	if s.self, err = os.Executable(); err != nil {
+		return s, err
+	}
+	if s.dir, err = os.MkdirTemp(o.work, "merkur-compare-"); err != nil {
+		return s, err
+	}
+	if s.data, err = os.MkdirTemp(o.store, "merkur-compare-"); err != nil {
+		return s, err
+	}
+	for _, name := range []string{"merkur", "s5cmd", "rclone", "aws", "git", "find", "b3sum"} {
+		s.tools[name] = s.find(o.bin, name)
+	}
+	if s.tools["merkur"] == "" {
+		return s, fmt.Errorf("no merkur in %s", o.bin)
+	}
+	if s.server, err = buckettest.Launch(ctx, filepath.Join(o.bin, "versitygw"), s.data); err != nil {
+		return s, err
+	}
+	for _, name := range []string{"merkur", "s5cmd", "rclone", "aws", "mirror"} {
+		if err = s.server.CreateBucket(ctx, "of-"+name); err != nil {
+			return s, err
+		}
+	}
+	return s, s.startNull()
+}
+
+// find returns the path of a tool: a pinned one before one that is on PATH.
+func (s *stage) find(bin, name string) string {
+	if path := filepath.Join(bin, name); exec.Command(path, "--version").Run() == nil || name == "s5cmd" && exec.Command(path, "version").Run() == nil {
+		return path
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// versions are those of the tools, in their own words.
+func (s *stage) versions() map[string]string {
+	v := map[string]string{}
+	for name, path := range s.tools {
+		if path == "" {
+			continue
+		}
+		out, err := exec.Command(path, "--version").Output()
+		if err != nil {
+			out, err = exec.Command(path, "version").Output()
+		}
+		if line, _, _ := strings.Cut(string(out), "\n"); err == nil {
+			v[name] = line
+		}
+	}
+	return v
+}
+
+// startNull starts the server that does nothing, as a process of its own.
+func (s *stage) startNull() error {
+	s.null = exec.CommandContext(s.ctx, s.self, "null")
+	out, err := s.null.StdoutPipe()
+	if err == nil {
+		err = s.null.Start()
+	}
+	if err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	s.at = "http://" + strings.TrimSpace(line)
+	return err
+}
+
+func (s *stage) close() {
+	if s.server != nil {
+		s.server.Close()
+	}
+	if s.null != nil && s.null.Process != nil {
+		s.null.Process.Kill()
+		s.null.Wait()
+	}
+	for _, dir := range []string{s.dir, s.data} {
+		if dir != "" {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+// env is that of all tools: the server's keys, and nothing of the user's.
+func (s *stage) env() []string {
+	endpoint := s.server.URL()
+	return append(os.Environ(), "AWS_ACCESS_KEY_ID="+buckettest.AccessKey, "AWS_SECRET_ACCESS_KEY="+buckettest.SecretKey, "AWS_REGION=us-east-1",
+		"AWS_EC2_METADATA_DISABLED=true", "HOME="+s.dir, "XDG_STATE_HOME="+filepath.Join(s.dir, "state"), "MERKUR_CACHE_DIR="+filepath.Join(s.dir, "cache"),
+		"GIT_DIR="+filepath.Join(s.dir, "git"), "RCLONE_CONFIG=", "RCLONE_CONFIG_S_TYPE=s3", "RCLONE_CONFIG_S_PROVIDER=Other", "RCLONE_CONFIG_S_ENV_AUTH=true",
+		"RCLONE_CONFIG_S_ENDPOINT="+endpoint, "RCLONE_CONFIG_S_FORCE_PATH_STYLE=true")
+}
+
+// hold has all tools do a work.
+func (s *stage) hold(c contest) (w figures.Work, err error) {
+	w = figures.Work{Name: c.name, Title: c.title, Bars: c.bars}
+	if c.prepare != nil {
+		if err := c.prepare(s); err != nil {
+			return w, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	for _, r := range c.rivals {
+		row := figures.Row{Tool: r.name}
+		if r.needs != "" && s.tools[r.needs] == "" {
+			row.Missing = "not on this machine"
+		}
+		w.Rows = append(w.Rows, row)
+	}
+	for n := -1; n < s.o.rounds; n++ { // the first round warms up
+		for i, r := range c.rivals {
+			if w.Rows[i].Missing != "" {
+				continue
+			}
+			sample, err := s.once(r)
+			if err != nil {
+				return w, fmt.Errorf("%s: %w", r.name, err)
+			}
+			if n >= 0 {
+				w.Rows[i].Samples = append(w.Rows[i].Samples, sample)
+			}
+		}
+	}
+	return w, nil
+}
+
+// once has one tool do a work once.
+func (s *stage) once(r rival) (figures.Sample, error) {
+	args, clean, err := r.command(s)
+	if clean != nil {
+		defer clean()
+	}
+	if err != nil {
+		return figures.Sample{}, err
+	}
+	return s.run(args)
+}
+
+// run runs a command and returns what it took. What it prints is thrown away.
+func (s *stage) run(args []string) (figures.Sample, error) {
+	cmd := exec.CommandContext(s.ctx, args[0], args[1:]...)
+	var said strings.Builder
+	cmd.Env, cmd.Stdout, cmd.Stderr = s.env(), io.Discard, &said
+	begun := time.Now()
+	err := cmd.Run()
+	sample := figures.Sample{Wall: time.Since(begun)}
+	if err != nil {
+		return sample, fmt.Errorf("%s: %w: %.500s", strings.Join(args, " "), err, said.String())
+	}
+	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return sample, errors.New("this system does not tell what a process took")
+	}
+	sample.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	sample.Peak = usage.Maxrss * peakUnit
+	return sample, nil
+}

@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package main
+
+// peakUnit is the unit in which the system tells the peak memory of a process, in bytes.
+const peakUnit = 1
