@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,41 +35,64 @@ var yardsticks = map[string]func(args []string) error{
 	"stream": hashStream,
 }
 
-// serveNull answers every put with success and keeps nothing; a listing is empty, and there is no
-// object.
+// serveNull answers every put with success and keeps nothing but what is below .merkur/, where a run
+// reads what it has written, and where conditions are heeded. A listing is empty.
 func serveNull([]string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	fmt.Println(l.Addr())
-	var manifests sync.Map // what is put below .merkur/ is kept: a run reads what it has written
+	kept := &shelf{objects: map[string][]byte{}}
 	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ours := bytes.Contains([]byte(r.URL.Path), []byte("/.merkur/"))
 		switch {
-		case r.Method == http.MethodPut && ours:
-			body, _ := io.ReadAll(r.Body)
-			manifests.Store(r.URL.Path, body)
-			w.Header().Set("ETag", fmt.Sprintf(`"%x"`, blake3.Sum256(body)))
+		case strings.Contains(r.URL.Path, "/.merkur/"):
+			kept.serve(w, r)
 		case r.Method == http.MethodPut:
 			io.Copy(io.Discard, r.Body)
 			w.Header().Set("ETag", `"d41d8cd98f00b204e9800998ecf8427e"`)
 		case r.URL.Query().Has("list-type"):
 			io.WriteString(w, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
-		case r.Method == http.MethodDelete:
-			manifests.Delete(r.URL.Path)
-			w.WriteHeader(http.StatusNoContent)
 		default:
-			body, ok := manifests.Load(r.URL.Path)
-			if !ok {
-				w.WriteHeader(http.StatusNotFound)
-				io.WriteString(w, "<Error><Code>NoSuchKey</Code></Error>")
-				return
-			}
-			w.Header().Set("ETag", fmt.Sprintf(`"%x"`, blake3.Sum256(body.([]byte))))
-			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body.([]byte)))
+			refuse(w, http.StatusNotFound, "NoSuchKey")
 		}
 	}))
+}
+
+// A shelf keeps a few objects.
+type shelf struct {
+	mu      sync.Mutex
+	objects map[string][]byte
+}
+
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
+}
+
+func (s *shelf) serve(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	object, there := s.objects[r.URL.Path]
+	tag := func(b []byte) string { return fmt.Sprintf(`"%x"`, md5.Sum(b)) }
+	match, none := r.Header.Get("If-Match"), r.Header.Get("If-None-Match")
+	writes := r.Method == http.MethodPut || r.Method == http.MethodDelete
+	switch {
+	case writes && (match != "" && (!there || match != tag(object)) || none == "*" && there):
+		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
+	case r.Method == http.MethodPut:
+		s.objects[r.URL.Path] = body
+		w.Header().Set("ETag", tag(body))
+	case r.Method == http.MethodDelete:
+		delete(s.objects, r.URL.Path)
+		w.WriteHeader(http.StatusNoContent)
+	case !there:
+		refuse(w, http.StatusNotFound, "NoSuchKey")
+	default:
+		w.Header().Set("ETag", tag(object))
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(object))
+	}
 }
 
 // putBare makes as many signed puts of as many bytes as it is told, to the URL that it is told.
