@@ -48,9 +48,9 @@ func cancelled(ctx context.Context, err error) error {
 	return cancelledError{signal}
 }
 
-// explain prints an error that ended the program, and a hint if there is one. It returns the
-// exit code.
-func explain(w io.Writer, err error) int {
+// explain prints an error that ended a command, or the program if that is nil, and a hint if there
+// is one. It returns the exit code.
+func explain(w io.Writer, c *command, err error) int {
 	code := exitCode(exitFailed, err)
 	prefix := map[int]string{exitFailed: "fatal error: ", exitUsage: "merkur: "}[code]
 	if stopped := (cancelledError{}); errors.As(err, &stopped) {
@@ -58,7 +58,7 @@ func explain(w io.Writer, err error) int {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s%v\n", prefix, err)
-	if h := hint(err); h != "" {
+	if h := hint(c, err); h != "" {
 		fmt.Fprintf(&b, "hint: %s\n", h)
 	}
 	w.Write(b.Bytes())
@@ -101,12 +101,27 @@ func stranger(err error) bool {
 	return e.Code == "" && !errors.Is(e, io.ErrUnexpectedEOF) || e.Code == strconv.Itoa(e.Status) && e.Op != "HeadObject"
 }
 
-// hint says what a person can do about an error.
-func hint(err error) string {
+// hint says what a person can do about an error of a command; of nil, which is none.
+func hint(c *command, err error) string {
 	var wrong usageError
 	switch {
+	case errors.As(err, &wrong) && c == nil:
+		return "merkur --help lists the commands of this version"
 	case errors.As(err, &wrong):
-		return "merkur sync --help lists the options of this version"
+		return "merkur " + c.name + " --help lists the options of this version"
+	case c == nil || c.name == "sync":
+		return hintOfSync(err)
+	case errors.Is(err, manifest.ErrVersion):
+		return "use a newer merkur"
+	case errors.Is(err, manifest.ErrCorrupt):
+		return "merkur sync --rebuild-manifest lists the bucket and makes a new manifest; no object is sent again that is equal"
+	}
+	return hintOfServer(err)
+}
+
+// hintOfSync is what a person can do about an error of a sync.
+func hintOfSync(err error) string {
+	switch {
 	case errors.Is(err, manifest.ErrVersion):
 		return "use a newer merkur; or --rebuild-manifest lists the bucket and makes a manifest of this version"
 	case errors.Is(err, manifest.ErrCorrupt):
@@ -115,6 +130,13 @@ func hint(err error) string {
 		return "is the right directory mounted? --allow-empty-source lets an empty one delete everything"
 	case errors.Is(err, transfer.ErrTooManyDeletes):
 		return "see them with --dryrun; --max-delete N or N% allows them"
+	}
+	return hintOfServer(err)
+}
+
+// hintOfServer is what a person can do about a server that refuses.
+func hintOfServer(err error) string {
+	switch {
 	case errors.Is(err, bucket.ErrNoBucket):
 		return "merkur makes no buckets; check the name, the region and --endpoint-url"
 	case refused(err, "SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthorizationHeaderMalformed"):

@@ -28,20 +28,26 @@ func run(args []string) int {
 	signal.Ignore(syscall.SIGPIPE) // who reads the lines may stop reading; the work goes on
 	// A second interrupt is not caught: it ends the program at once.
 	context.AfterFunc(ctx, stop)
-	status := exitDone
+	status, all := exitDone, commands()
 	app := &cli.App{
 		Name:            "merkur",
 		Usage:           "mirror directory trees to S3, by content",
 		Version:         version,
 		HideHelpCommand: true,
-		Commands:        []*cli.Command{syncCommand(&status)},
 		Action:          noCommand,
 		ExitErrHandler:  func(*cli.Context, error) {}, // this function prints and exits
 		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
 	}
-	args, err := permute(args)
+	for _, c := range all {
+		app.Commands = append(app.Commands, c.cli(&status))
+	}
+	c, spelled := named(all, args), all[0] // what is no command is refused in the words of the first
+	if c != nil {
+		spelled = c
+	}
+	args, err := permute(spelled, args)
 	if err != nil {
-		return explain(os.Stderr, usage(err))
+		return explain(os.Stderr, c, usage(err))
 	}
 	settleHome()
 	if err = app.RunContext(ctx, args); err == nil {
@@ -50,7 +56,7 @@ func run(args []string) int {
 	if silent := (silentError{}); errors.As(err, &silent) {
 		return exitCode(exitFailed, err)
 	}
-	return explain(os.Stderr, err)
+	return explain(os.Stderr, c, err)
 }
 
 // endings are the signals that end a run in order. That of a closed terminal is none of them if

@@ -18,8 +18,7 @@ const (
 	many                 // one or more
 )
 
-// An option is one of the command line. This table is all that there is: help, abbreviations,
-// and what is refused come from it.
+// An option is one of the command line.
 type option struct {
 	name    string
 	kind    kind
@@ -36,11 +35,15 @@ type group struct {
 	options []option
 }
 
+// A table is all options of a command: help, abbreviations, and what is refused come from it.
+type table []group
+
 // noEffect is said of options that aws takes for all of its commands and that change nothing in a
 // sync, there as here.
 const noEffect = "taken as by aws, where it has no effect on sync either"
 
-var groups = []group{
+// syncOptions are those of sync, from which other commands pick theirs.
+var syncOptions = table{
 	{"1. What to mirror", []option{
 		{name: "exclude", kind: valued, usage: "leave out paths that match `PATTERN`; the last match of all --exclude and --include decides"},
 		{name: "include", kind: valued, usage: "take in again paths that match `PATTERN`"},
@@ -162,9 +165,22 @@ func tuning() []option {
 	return list
 }
 
+// pick makes a group of some rows of the table, with the words that they have there.
+func (t table) pick(title string, names ...string) group {
+	g := group{title: title}
+	for _, name := range names {
+		o, ok := t.find(name)
+		if !ok {
+			panic("no option " + name)
+		}
+		g.options = append(g.options, o)
+	}
+	return g
+}
+
 // find returns the option of a name.
-func find(name string) (option, bool) {
-	for _, g := range groups {
+func (t table) find(name string) (option, bool) {
+	for _, g := range t {
 		for _, o := range g.options {
 			if o.name == name {
 				return o, true
@@ -175,9 +191,9 @@ func find(name string) (option, bool) {
 }
 
 // flags are the options for the command-line library. All take their value as text.
-func flags(given *given) []cli.Flag {
+func (t table) flags(given *given) []cli.Flag {
 	var list []cli.Flag
-	for _, g := range groups {
+	for _, g := range t {
 		for _, o := range g.options {
 			list = append(list, o.flag(g.title, given))
 		}

@@ -11,8 +11,8 @@ import (
 // permute brings a command line into the form that the library reads: the command, its options
 // written out as --name=value in their order, and then the paths. aws takes options before, after and
 // between the paths, and before the command; takes any beginning of a name that only one option
-// has; and "s3" before the command.
-func permute(args []string) ([]string, error) {
+// has; and "s3" before the command. The options are those of c, which the line names (see named).
+func permute(c *command, args []string) ([]string, error) {
 	if len(args) < 2 {
 		return args, nil
 	}
@@ -22,7 +22,7 @@ func permute(args []string) ([]string, error) {
 		rest = rest[1:]
 		switch {
 		case arg == "-h" || arg == "--help":
-			return append(command(args[:1], words), "--help"), nil
+			return append(begin(args[:1], words), "--help"), nil
 		case arg == "--version" || arg == "-v":
 			return []string{args[0], arg}, nil
 		case arg == "--":
@@ -31,7 +31,7 @@ func permute(args []string) ([]string, error) {
 		case !isOption(arg):
 			words = append(words, arg)
 		default:
-			found, more, err := spell(arg, rest)
+			found, more, err := c.spell(arg, rest)
 			if err != nil {
 				return nil, err
 			}
@@ -44,11 +44,38 @@ func permute(args []string) ([]string, error) {
 	if len(words) == 0 {
 		return args, nil
 	}
-	return slices.Concat(command(args[:1], words), options, []string{"--"}, bare(words)[1:]), nil
+	return slices.Concat(begin(args[:1], words), options, []string{"--"}, bare(words)[1:]), nil
 }
 
-// command is the program and the command that it is given, if any.
-func command(program, words []string) []string {
+// named returns the command that a command line names, or nil. Options may stand before it, and
+// have their values if any command gives them some.
+func named(all []*command, args []string) *command {
+	for rest := args[min(1, len(args)):]; len(rest) > 0; {
+		arg := rest[0]
+		rest = rest[1:]
+		switch {
+		case arg == "--" || arg == "s3":
+		case isOption(arg):
+			rest = behind(all, arg, rest)
+		default:
+			return commandOf(all, arg)
+		}
+	}
+	return nil
+}
+
+// behind is what is left of a command line behind an option and its values.
+func behind(all []*command, arg string, rest []string) []string {
+	for _, c := range all {
+		if _, left, err := c.spell(arg, rest); err == nil {
+			return left
+		}
+	}
+	return rest
+}
+
+// begin is the program and the command that it is given, if any.
+func begin(program, words []string) []string {
 	if words = bare(words); len(words) > 0 {
 		return append(slices.Clone(program), words[0])
 	}
@@ -65,12 +92,12 @@ func bare(words []string) []string {
 
 // spell writes one option out with its value, which may be what follows, and returns what is
 // left.
-func spell(arg string, rest []string) (spelled, left []string, err error) {
+func (c *command) spell(arg string, rest []string) (spelled, left []string, err error) {
 	name, value, has := strings.Cut(arg, "=")
 	if !strings.HasPrefix(name, "--") {
 		return nil, nil, fmt.Errorf("unknown option %s", name)
 	}
-	o, err := resolve(strings.TrimPrefix(name, "--"))
+	o, err := c.resolve(strings.TrimPrefix(name, "--"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -115,12 +142,12 @@ func isGrant(arg string) bool {
 
 // resolve finds the option that a name, or the beginning of one, stands for. The options of aws
 // go before ours, so that what is short enough for aws is for us.
-func resolve(name string) (option, error) {
-	if o, ok := find(name); ok {
+func (c *command) resolve(name string) (option, error) {
+	if o, ok := c.options.find(name); ok {
 		return o, nil
 	}
 	var theirs, all []option
-	for _, g := range groups {
+	for _, g := range c.options {
 		for _, o := range g.options {
 			if name == "" || !strings.HasPrefix(o.name, name) {
 				continue
@@ -142,24 +169,16 @@ func resolve(name string) (option, error) {
 		}
 		return option{}, fmt.Errorf("option --%s is ambiguous: it could be %s", name, strings.Join(names, ", "))
 	}
-	return option{}, unknownOption(name)
+	return option{}, c.unknownOption(name)
 }
 
 // unknownOption says that there is no such option, and what may have been meant.
-func unknownOption(name string) error {
-	known := map[string]string{
-		"recursive":     "sync is always recursive",
-		"expected-size": "only cp takes it",
-		"summarize":     "--summary prints a closing line",
-		"checksum":      "content is compared without it",
-		"dry-run":       "--dryrun is meant",
-		"size":          "--size-only is meant",
-	}
-	if hint, ok := known[name]; ok {
+func (c *command) unknownOption(name string) error {
+	if hint, ok := c.meant[name]; ok {
 		return fmt.Errorf("unknown option --%s: %s", name, hint)
 	}
 	best, least := "", 3
-	for _, g := range groups {
+	for _, g := range c.options {
 		for _, o := range g.options {
 			if d := distance(name, o.name); d < least {
 				best, least = o.name, d

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	"merkur/cmd/merkur/output"
@@ -23,30 +22,42 @@ import (
 	"merkur/transfer/pace"
 )
 
-func syncCommand(status *int) *cli.Command {
-	g := &given{values: map[string]string{}}
-	return &cli.Command{
-		Name:      "sync",
-		Usage:     "make one of two trees equal to the other",
-		ArgsUsage: "DIR s3://BUCKET[/PREFIX] | s3://BUCKET[/PREFIX] DIR | s3://BUCKET[/PREFIX] s3://BUCKET[/PREFIX]",
-		Description: "Makes the second path equal to the first: up, down, or from bucket to bucket. Compares content,\n" +
+func syncCommand() *command {
+	return &command{
+		name:  "sync",
+		usage: "make one of two trees equal to the other",
+		paths: "DIR s3://BUCKET[/PREFIX] | s3://BUCKET[/PREFIX] DIR | s3://BUCKET[/PREFIX] s3://BUCKET[/PREFIX]",
+		about: "Makes the second path equal to the first: up, down, or from bucket to bucket. Compares content,\n" +
 			"through the manifest that it keeps in the bucket, and transfers what is different.\n" +
 			"Options may stand before, after and between the paths.",
-		HideHelpCommand: true, // a directory may have the name "help"
-		Flags:           flags(g),
-		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return usage(err) },
-		Action: func(c *cli.Context) error {
-			q, err := readRequest(g, c.Args().Slice())
-			if err != nil {
-				return err
-			}
-			*status, err = q.run(c.Context)
-			if err != nil && g.on("quiet") {
-				return silentError{err}
-			}
-			return err
+		options: syncOptions,
+		meant: map[string]string{
+			"recursive":     "sync is always recursive",
+			"expected-size": "only cp takes it",
+			"summarize":     "--summary prints a closing line",
+			"checksum":      "content is compared without it",
+			"dry-run":       "--dryrun is meant",
+			"size":          "--size-only is meant",
 		},
+		codes: []exitMeaning{
+			{exitDone, "all is done, or there was nothing to do"},
+			{exitFailed, "a transfer failed, or the run could not go on"},
+			{exitWarned, "nothing failed, but paths were left out (each named in a warning)"},
+		},
+		run: runSync,
 	}
+}
+
+func runSync(ctx context.Context, g *given, paths []string) (int, error) {
+	q, err := readRequest(g, paths)
+	if err != nil {
+		return exitFailed, err
+	}
+	code, err := q.run(ctx)
+	if err != nil && g.on("quiet") {
+		return code, silentError{err}
+	}
+	return code, err
 }
 
 // A silentError ended a run that was to print nothing.
@@ -127,7 +138,7 @@ func (q *request) printer() (*output.Printer, func(), error) {
 	g := q.given
 	o := output.Options{
 		From: q.from.shown(), To: q.to.shown(), DryRun: g.on("dryrun"), JSON: g.text("output") == "json",
-		Summary: g.on("summary") || term.IsTerminal(int(os.Stderr.Fd())), ProgressMultiline: g.on("progress-multiline"), Hint: hint,
+		Summary: g.on("summary") || term.IsTerminal(int(os.Stderr.Fd())), ProgressMultiline: g.on("progress-multiline"), Hint: hintOfSync,
 	}
 	seconds, err := g.number("progress-frequency", 0)
 	if err != nil {

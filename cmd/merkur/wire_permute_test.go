@@ -73,7 +73,7 @@ func TestPermute(t *testing.T) {
 		{"merkur sync d --version", "merkur --version"},
 		{"merkur sync  s3://b", "merkur sync -- _ s3://b"},
 	} {
-		got, err := permute(strings.Split(c.typed, " "))
+		got, err := permute(syncCommand(), strings.Split(c.typed, " "))
 		want := strings.Split(c.want, " ")
 		for i := range want {
 			want[i] = strings.TrimPrefix(want[i], "_")
@@ -86,7 +86,7 @@ func TestPermute(t *testing.T) {
 
 // TestPermuteSpaces has words with spaces in them: only behind "=" are they those of an option.
 func TestPermuteSpaces(t *testing.T) {
-	got, err := permute([]string{"merkur", "sync", "-my dir", "s3://b", "--exclude", "-a b", "--include=-c d"})
+	got, err := permute(syncCommand(), []string{"merkur", "sync", "-my dir", "s3://b", "--exclude", "-a b", "--include=-c d"})
 	want := []string{"merkur", "sync", "--exclude=-a b", "--include=-c d", "--", "-my dir", "s3://b"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
@@ -112,9 +112,31 @@ func TestPermuteErrors(t *testing.T) {
 		{"--grants --delete", "option --grants needs a value"},
 		{"--delete=true", "option --delete takes no value"},
 	} {
-		got, err := permute(append([]string{"merkur", "sync", "d", "s3://b"}, strings.Split(c.typed, " ")...))
+		got, err := permute(syncCommand(), append([]string{"merkur", "sync", "d", "s3://b"}, strings.Split(c.typed, " ")...))
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: %q, %v; want an error %q", c.typed, got, err, c.want)
+		}
+	}
+}
+
+// TestNamed finds the command among what stands before it.
+func TestNamed(t *testing.T) {
+	all := []*command{
+		{name: "sync", options: syncOptions},
+		{name: "look", options: table{{"", []option{{name: "sub", kind: valued}, {name: "deep"}}}}},
+	}
+	for typed, want := range map[string]string{
+		"": "", "sync d s3://b": "sync", "s3 sync": "sync", "--debug s3 --region x sync": "sync", "look sync": "look",
+		"--sub sync look": "look", "--deep look": "look", "--sub=x look": "look", "--exclude look sync d": "sync",
+		"--nonsense look": "look", "-h": "", "look -h": "look", "-- sync": "sync", "d sync": "", "s3": "",
+		"--siz sync": "sync", "--region sync": "",
+	} {
+		got := ""
+		if c := named(all, append([]string{"merkur"}, strings.Fields(typed)...)); c != nil {
+			got = c.name
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", typed, got, want)
 		}
 	}
 }
