@@ -54,6 +54,9 @@ func NewParts(size, partSize int64) *Parts {
 // Len is the number of parts: none if the size is 0.
 func (p *Parts) Len() int { return int((p.size + p.part - 1) / p.part) }
 
+// Size is the number of bytes of the whole.
+func (p *Parts) Size() int64 { return p.size }
+
 // Bounds returns where part i begins and how many bytes it has.
 func (p *Parts) Bounds(i int) (offset, length int64) {
 	offset = int64(i) * p.part

@@ -46,8 +46,8 @@ func steady(before, after stat, read int64) bool {
 	return before == after && read == after.size
 }
 
-// drawn reports whether a key belongs to the share of all keys that a seed picks.
-func drawn(key string, seed uint64, share float64) bool {
+// Drawn reports whether a key belongs to the share of all keys that a seed picks.
+func Drawn(key string, seed uint64, share float64) bool {
 	if share <= 0 || share >= 1 {
 		return share >= 1
 	}

@@ -132,7 +132,7 @@ func TestDrawn(t *testing.T) {
 			const all = 20_000
 			n := 0
 			for i := range all {
-				if drawn(fmt.Sprintf("dir/file-%d", i), seed, share) {
+				if Drawn(fmt.Sprintf("dir/file-%d", i), seed, share) {
 					n++
 				}
 			}

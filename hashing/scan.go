@@ -27,6 +27,7 @@ type Options struct {
 	Select  func(key string) bool // whether a file is part of the tree; nil: all are
 	Descend func(key string) bool // whether a directory, whose key ends in "/", is walked at all; nil: all are
 	Draft   func(key string)      // told of files that are being written, or were when a run died; nil: nobody wants to know
+	Tell    func(string, Account) // told of each file why it is read, or not; nil: nobody wants to know
 	Stat    bool                  // look at files and read none: entries have no digest, and no cache is used
 	Leave   []string              // paths of directories that are not part of the tree wherever they are found
 	MaxKey  int                   // longest key, in bytes; 0: manifest.MaxKey

@@ -129,7 +129,10 @@ func (w *worker) file(o *outcome, h *folder, name []byte, r *record, out int) in
 	}
 	fp := fs.fingerprint(&st)
 	trust := isKnown && old.print == fp && fs.settled(fp, w.scan.now)
-	if trust && !drawn(o.key, w.scan.o.Seed, fs.share) {
+	if w.scan.o.Tell != nil {
+		w.scan.o.Tell(o.key, account(fs, fp, old, isKnown, trust, w.scan.now))
+	}
+	if trust && !Drawn(o.key, w.scan.o.Seed, fs.share) {
 		o.set(&st, st.size, old.digest, 0)
 		w.known = append(w.known, old)
 		return 1

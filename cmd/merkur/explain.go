@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"merkur/cmd/merkur/settings"
+	"merkur/inspect"
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/transfer"
@@ -111,6 +112,15 @@ func hint(c *command, err error) string {
 		return "merkur " + c.name + " --help lists the options of this version"
 	case c == nil || c.name == "sync":
 		return hintOfSync(err)
+	}
+	return hintOfLook(err)
+}
+
+// hintOfLook is what a person can do about an error of a command that looks.
+func hintOfLook(err error) string {
+	switch {
+	case errors.Is(err, inspect.ErrNoManifest):
+		return "merkur sync makes one when it mirrors there; aws s3 ls and merkur diff --list look without"
 	case errors.Is(err, manifest.ErrVersion):
 		return "use a newer merkur"
 	case errors.Is(err, manifest.ErrCorrupt):

@@ -23,10 +23,12 @@ type option struct {
 	name    string
 	kind    kind
 	usage   string
-	choices []string // the only values; nil: any
-	env     string   // a variable that gives the value too
-	none    string   // the value of an optional one that is given none
-	ours    bool     // aws does not have it
+	short   string            // a letter that stands for it behind one dash; empty: none
+	choices []string          // the only values; nil: any
+	takes   func(string) bool // whether what follows is the value of an optional one; nil: if it is a choice
+	env     string            // a variable that gives the value too
+	none    string            // the value of an optional one that is given none
+	ours    bool              // aws does not have it
 }
 
 // A group is a heading of the help.

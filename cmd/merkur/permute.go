@@ -94,10 +94,7 @@ func bare(words []string) []string {
 // left.
 func (c *command) spell(arg string, rest []string) (spelled, left []string, err error) {
 	name, value, has := strings.Cut(arg, "=")
-	if !strings.HasPrefix(name, "--") {
-		return nil, nil, fmt.Errorf("unknown option %s", name)
-	}
-	o, err := c.resolve(strings.TrimPrefix(name, "--"))
+	o, err := c.optionOf(name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,7 +106,7 @@ func (c *command) spell(arg string, rest []string) (spelled, left []string, err 
 		return []string{"--" + o.name}, rest, nil
 	case has:
 		write(value)
-	case o.kind == optional && (len(rest) == 0 || !slices.Contains(o.choices, rest[0])):
+	case o.kind == optional && (len(rest) == 0 || !o.accepts(rest[0])):
 		write(o.none)
 	case len(rest) == 0 || isOption(rest[0]):
 		// As for aws, what looks like an option is none's value: "--exclude=-x" says so.
@@ -133,6 +130,29 @@ func isOption(arg string) bool {
 }
 
 var negative = regexp.MustCompile(`^-(\d+|\d*\.\d+)$`)
+// optionOf finds the option that is written as name, with its dashes.
+func (c *command) optionOf(name string) (option, error) {
+	if long, ok := strings.CutPrefix(name, "--"); ok {
+		return c.resolve(long)
+	}
+	for _, g := range c.options {
+		for _, o := range g.options {
+			if o.short != "" && name == "-"+o.short {
+				return o, nil
+			}
+		}
+	}
+	return option{}, fmt.Errorf("unknown option %s", name)
+}
+
+// accepts reports whether what follows an optional option is its value.
+func (o option) accepts(value string) bool {
+	if o.takes != nil {
+		return o.takes(value)
+	}
+	return slices.Contains(o.choices, value)
+}
+
 
 // isGrant tells the values of --grants from paths that follow them.
 func isGrant(arg string) bool {

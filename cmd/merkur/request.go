@@ -28,8 +28,6 @@ type request struct {
 	options  transfer.Options
 	source   bucket.Config // of an end in a bucket
 	dest     bucket.Config
-	noCache  bool
-	cacheDir string
 }
 
 // An end is a path of the command line.
@@ -44,7 +42,7 @@ func (e end) remote() bool { return e.dir == "" }
 // readRequest turns a command line into a request. Errors are usage errors, or those of a
 // configuration that cannot be read.
 func readRequest(g *given, paths []string) (*request, error) {
-	q := &request{given: g, noCache: g.on("no-cache"), cacheDir: g.text("cache-dir")}
+	q := &request{given: g}
 	var err error
 	if q.settings, err = loadSettings(g); err != nil {
 		return nil, err

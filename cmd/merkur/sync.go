@@ -257,15 +257,10 @@ func requestsOf(stores []*bucket.S3) map[string]int64 {
 // remember opens what is kept from run to run. None of it is needed: what is wrong with it is
 // told, and the run goes on without. The caller calls done in the end.
 func (q *request) remember(p *output.Printer) (done func(), err error) {
-	dir := q.cacheDir
-	if dir == "" {
-		if dir, err = cache.DefaultDir(); err != nil {
-			p.Note("no place for a cache: " + err.Error())
-			return func() {}, nil
-		}
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return nil, err
+	dir, err := q.given.cacheRoot()
+	if err != nil {
+		p.Note("no place for a cache: " + err.Error())
+		return func() {}, nil
 	}
 	o := &q.options
 	o.Scan.Leave = []string{dir}
@@ -278,15 +273,14 @@ func (q *request) remember(p *output.Printer) (done func(), err error) {
 			p.Note("cannot tell who is writing: " + err.Error())
 		}
 	}
-	if q.noCache {
+	if q.given.on("no-cache") {
 		return o.Identity.Release, nil
 	}
 	about := q.from.dir + q.to.dir
 	if about == "" {
 		about = o.From.Place + " to " + o.To.Place
 	}
-	tag := manifest.TagOf([]byte(about))
-	kept := cache.Open(filepath.Join(dir, fmt.Sprintf("tree-%x", tag[:8])), cache.Options{Identity: []byte(about)})
+	kept := openCache(dir, about)
 	o.Scan.Cache, o.Pages, o.State = kept.Digests(), kept.Pages(), kept.State()
 	told := tell(p, kept.Notes())
 	return func() {
@@ -294,6 +288,26 @@ func (q *request) remember(p *output.Printer) (done func(), err error) {
 		tell(p, kept.Notes()[told:])
 		o.Identity.Release()
 	}, nil
+}
+
+// cacheRoot is the directory, absolute, in which caches are kept.
+func (g *given) cacheRoot() (dir string, err error) {
+	if dir = g.text("cache-dir"); dir == "" {
+		if dir, err = cache.DefaultDir(); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Abs(dir)
+}
+
+// openCache opens the cache of what it is about: a directory, or else places in buckets.
+func openCache(root, about string) *cache.Cache {
+	return cache.Open(cachePath(root, about), cache.Options{Identity: []byte(about)})
+}
+
+func cachePath(root, about string) string {
+	tag := manifest.TagOf([]byte(about))
+	return filepath.Join(root, fmt.Sprintf("tree-%x", tag[:8]))
 }
 
 // identityDir is where the identities of writers are kept: not with the cache, which may be

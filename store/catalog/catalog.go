@@ -136,6 +136,15 @@ func (c *Catalog) Generation() uint64 {
 	return c.cur.m.Generation
 }
 
+// Manifest returns what the root object says besides its pages; nil where there is none. It is not
+// to be changed.
+func (c *Catalog) Manifest() *manifest.Manifest {
+	if !c.Exists() {
+		return nil
+	}
+	return c.cur.m
+}
+
 // Tree returns the committed tree as it is now. It can be read on after later commits of this
 // catalog.
 func (c *Catalog) Tree(ctx context.Context) manifest.Tree {
