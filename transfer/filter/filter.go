@@ -14,6 +14,7 @@ package filter
 import (
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +31,7 @@ type Filters struct {
 }
 
 type rule struct {
+	given   Filter
 	include bool
 	match   []*regexp.Regexp
 	literal []string // per match: what it begins with, as far as that is fixed
@@ -40,7 +42,7 @@ type rule struct {
 func New(filters []Filter, first, second string) *Filters {
 	f := &Filters{roots: [2]string{strings.TrimSuffix(first, "/") + "/", strings.TrimSuffix(second, "/") + "/"}}
 	for _, given := range filters {
-		r := rule{include: given.Include}
+		r := rule{given: given, include: given.Include}
 		for _, root := range f.roots {
 			pattern := root + given.Pattern
 			if strings.HasPrefix(given.Pattern, "/") {
@@ -68,6 +70,25 @@ func (f *Filters) Select(key string) bool {
 		}
 	}
 	return true
+}
+
+// Deciding returns the filter that decides about a key, as Select reads them; false if none matches.
+func (f *Filters) Deciding(key string) (decides Filter, some bool) {
+	if !f.Some() {
+		return decides, false
+	}
+	for _, root := range f.roots {
+		for _, r := range slices.Backward(f.rules) {
+			if !r.matches(root + key) {
+				continue
+			}
+			if decides, some = r.given, true; !r.include {
+				return decides, true // one side is enough to leave a key alone
+			}
+			break
+		}
+	}
+	return decides, some
 }
 
 func (f *Filters) selects(path string) bool {
