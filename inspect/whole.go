@@ -66,29 +66,37 @@ func checkPacks(m *manifest.Manifest, s *survey, ours map[string]int64, all bool
 
 // strays are the objects below the reserved prefix that nothing needs, by the root as it is now.
 func (a *audit) strays(ctx context.Context) ([]Finding, error) {
+	found := stray(a.ours, a.c.m)
+	if len(found) == 0 {
+		return nil, nil
+	}
 	c, err := readCommitted(ctx, a.Store, a.Prefix, a.c.etag)
-	if err != nil {
-		return nil, err
+	if err != nil || c == nil {
+		return found, err
 	}
-	if c == nil {
-		c = a.c
-	}
+	return stray(a.ours, a.c.m, c.m), nil
+}
+
+// stray are those of our objects that none of the manifests needs.
+func stray(ours map[string]int64, manifests ...*manifest.Manifest) []Finding {
 	needed := map[string]bool{}
-	for _, p := range slices.Concat(a.c.m.Packs, c.m.Packs) {
-		needed[packs+packHex(p.Name)] = true
-	}
-	for _, p := range c.m.Retired {
-		needed[packs+packHex(p.Name)] = true
+	for _, m := range manifests {
+		for _, p := range m.Packs {
+			needed[packs+packHex(p.Name)] = true
+		}
+		for _, p := range m.Retired {
+			needed[packs+packHex(p.Name)] = true
+		}
 	}
 	var found []Finding
-	for _, key := range slices.Sorted(maps.Keys(a.ours)) {
+	for _, key := range slices.Sorted(maps.Keys(ours)) {
 		switch {
 		case strings.HasPrefix(key, packs) && !needed[key]:
 			found = append(found, Finding{Class: Garbage, Key: key,
-				Detail: fmt.Sprintf("%d bytes; no manifest names this pack: left behind, or about to be named by a run under way", a.ours[key])})
+				Detail: fmt.Sprintf("%d bytes; no manifest names this pack: left behind, or about to be named by a run under way", ours[key])})
 		case strings.HasPrefix(key, probes):
 			found = append(found, Finding{Class: Garbage, Key: key, Detail: "left by a run that tried out the server"})
 		}
 	}
-	return found, nil
+	return found
 }

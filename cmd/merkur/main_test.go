@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,6 +37,8 @@ func TestMain(m *testing.M) {
 //	old PATH...            sets the times of files an hour back
 //	fifo PATH              makes a FIFO
 //	grow PATH N            makes a file of N bytes
+//	flip KEY               somebody else changes one bit in the middle of KEY
+//	exits CODE COMMAND...  runs a command, which ends with the exit code
 func TestScripts(t *testing.T) {
 	server := buckettest.Start(t)
 	testscript.Run(t, testscript.Params{
@@ -64,7 +69,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"requests": requests, "printed": printed, "object": object, "store": store, "discard": discard,
-			"old": old, "fifo": fifo, "grow": grow,
+			"old": old, "fifo": fifo, "grow": grow, "flip": flip, "exits": exits,
 		},
 	})
 }
@@ -140,4 +145,30 @@ func grow(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("0123456789abcdef\n", n/17+1)[:n]), 0o644))
+}
+
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	body, _, err := storeOf(ts).Get(context.Background(), args[0], bucket.GetOptions{})
+	ts.Check(err)
+	b, err := io.ReadAll(body)
+	body.Close()
+	ts.Check(err)
+	b[len(b)/2] ^= 4
+	_, err = storeOf(ts).Put(context.Background(), args[0], bytes.NewReader(b), int64(len(b)), bucket.PutOptions{})
+	ts.Check(err)
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if neg || got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
 }

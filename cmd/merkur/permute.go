@@ -130,6 +130,7 @@ func isOption(arg string) bool {
 }
 
 var negative = regexp.MustCompile(`^-(\d+|\d*\.\d+)$`)
+
 // optionOf finds the option that is written as name, with its dashes.
 func (c *command) optionOf(name string) (option, error) {
 	if long, ok := strings.CutPrefix(name, "--"); ok {
@@ -152,7 +153,6 @@ func (o option) accepts(value string) bool {
 	}
 	return slices.Contains(o.choices, value)
 }
-
 
 // isGrant tells the values of --grants from paths that follow them.
 func isGrant(arg string) bool {

@@ -96,16 +96,14 @@ func (l *look) rooted(ctx context.Context, e end, sub string) (*rooted, error) {
 		if err != nil {
 			return nil, err
 		}
-		at := e.location
-		at.prefix += sub
-		m, err := l.mirror(ctx, s, at, "")
+		m, err := l.mirror(ctx, s, e.location, "")
 		if err == nil && m.single {
-			err = fmt.Errorf("%s is a file: %w", at, inspect.ErrNoManifest)
+			err = fmt.Errorf("%s is a file: %w", e.location, inspect.ErrNoManifest)
 		}
 		if err != nil {
 			return nil, err
 		}
-		return newRooted(inspect.Of(at.String(), m.Tree(ctx), nil, m.sub), m.Manifest()), nil
+		return newRooted(inspect.Of(e.location.String()+sub, m.Tree(ctx), nil, m.sub+sub), m.Manifest()), nil
 	}
 	is, err := isDir(e)
 	if err != nil {
