@@ -151,13 +151,13 @@ type sums struct {
 
 // readSums reads a file. The part size is 0 for an object stored at once.
 func (r *run) readSums(ctx context.Context, key string, part int64) (sums, error) {
-	f, _, err := openRegular(r.path(key))
+	f, info, err := openRegular(r.path(key))
 	if err != nil {
 		return sums{}, err
 	}
 	defer f.Close()
 	const chunk = 1 << 20
-	buf, release, err := r.memory.take(ctx, chunk)
+	buf, release, err := r.memory.take(ctx, min(info.Size()+1, chunk))
 	if err != nil {
 		return sums{}, err
 	}
