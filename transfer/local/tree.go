@@ -46,34 +46,45 @@ func (t *Tree) Close() {
 type Draft struct {
 	*os.File
 	tree *Tree
-	name string // of the draft, below the root
+	dir  *os.Root // that the draft is in, also if its path leads somewhere else by now
+	name string   // of the draft, in dir
 	to   string
 }
 
 // Create begins a file, and the directories it is in.
 func (t *Tree) Create(name string) (*Draft, error) {
-	dir := path.Dir(name)
 	if err := t.Free(name); err != nil {
 		return nil, err // before anything is fetched
 	}
-	made := false // most directories are there
+	dir, err := t.enter(path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
 	for {
 		var b [8]byte
 		rand.Read(b[:])
-		draft := path.Join(dir, hashing.DraftPrefix+fmt.Sprintf("%x", b))
-		f, err := t.root.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		draft := hashing.DraftPrefix + fmt.Sprintf("%x", b)
+		f, err := dir.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 		switch {
 		case err == nil:
-			return &Draft{f, t, draft, name}, nil
-		case errors.Is(err, fs.ErrNotExist) && !made:
-			made = true
-			if err := t.root.MkdirAll(dir, 0o777); err != nil {
-				return nil, err
-			}
+			return &Draft{f, t, dir, draft, name}, nil
 		case !errors.Is(err, fs.ErrExist):
+			dir.Close()
 			return nil, err
 		}
 	}
+}
+
+// enter opens a directory, and makes it where it is missing, as few are.
+func (t *Tree) enter(dir string) (*os.Root, error) {
+	d, err := t.root.OpenRoot(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return d, err
+	}
+	if err := t.root.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	return t.root.OpenRoot(dir)
 }
 
 // A TimesError says that the file is there, but not its time.
@@ -84,14 +95,16 @@ func (e TimesError) Error() string { return "set its time: " + e.Err.Error() }
 // Publish puts the file in its place, in one instant, with the time it is to have. A TimesError
 // leaves it in place with another time.
 func (d *Draft) Publish(modified time.Time) error {
+	defer d.dir.Close()
 	err := d.Close()
 	var times error
 	if err == nil {
-		times = d.tree.root.Chtimes(d.name, modified, modified)
-		err = d.tree.root.Rename(d.name, d.to)
+		times = d.dir.Chtimes(d.name, modified, modified)
+		// By their paths: a directory that was moved away is not the place any more.
+		err = d.tree.root.Rename(path.Join(path.Dir(d.to), d.name), d.to)
 	}
 	if err != nil {
-		d.tree.root.Remove(d.name) // it is of no use, and its own trouble is not the first
+		d.dir.Remove(d.name) // it is of no use, and its own trouble is not the first
 		return err
 	}
 	if times != nil {
@@ -111,7 +124,8 @@ func (t *Tree) Sweep(name string) {
 // Drop gives the file up.
 func (d *Draft) Drop() {
 	d.Close()
-	d.tree.root.Remove(d.name)
+	d.dir.Remove(d.name)
+	d.dir.Close()
 }
 
 // ErrOther says that a file is not the one that was seen.
@@ -123,13 +137,36 @@ func (t *Tree) Free(name string) error {
 	info, err := t.root.Lstat(name)
 	switch {
 	case err == nil && info.IsDir():
-		return &fs.PathError{Op: "download to", Path: name, Err: syscall.EISDIR}
-	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return isDir(name)
+	case err == nil:
 		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return t.fits(name)
 	case errors.Is(t.direct(path.Dir(name)), ErrThroughLink):
 		return ErrLeadsOut
 	}
 	return err
+}
+
+func isDir(name string) error {
+	return &fs.PathError{Op: "download to", Path: name, Err: syscall.EISDIR}
+}
+
+// shortName is a length that every file system takes.
+const shortName = 128
+
+// fits returns an error if a name on the way to a file is longer than the file system takes. That
+// does not show in a directory that is still to be made.
+func (t *Tree) fits(name string) error {
+	for part := range strings.SplitSeq(name, "/") {
+		if len(part) <= shortName {
+			continue
+		}
+		if _, err := t.root.Lstat(part); errors.Is(err, syscall.ENAMETOOLONG) {
+			return err
+		}
+	}
+	return nil
 }
 
 // ErrLeadsOut says that a file would be written outside of the tree.
@@ -175,10 +212,17 @@ func (t *Tree) StillAs(name string, seen *manifest.Entry) error {
 	switch {
 	case err != nil, info.Mode()&fs.ModeSymlink != 0:
 		return nil // gone, or a link, which is replaced and not what it leads to
+	case info.IsDir() && seen == nil:
+		return isDir(name) // made meanwhile, for another file
 	case seen != nil && isAs(info, seen):
 		return nil
 	}
 	return ErrOther
+}
+
+// BehindLink reports whether a name lies behind a symbolic link, where nothing is removed.
+func (t *Tree) BehindLink(name string) bool {
+	return errors.Is(t.direct(path.Dir(name)), ErrThroughLink)
 }
 
 // direct returns an error if there is a symbolic link on the way to a directory.

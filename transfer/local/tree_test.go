@@ -1,0 +1,122 @@
+package local
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// open returns a tree and its directory.
+func open(t *testing.T) (*Tree, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "dest")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tree.Close)
+	return tree, dir
+}
+
+// found are the paths of all files below a directory.
+func found(t *testing.T, dir string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// The directory of a draft is moved away, and something else is in its place: nothing is published,
+// and no draft is left, neither where it was begun nor where it is now.
+func TestDirectorySwapped(t *testing.T) {
+	for what, put := range map[string]func(path string) error{
+		"nothing":   func(string) error { return nil },
+		"a file":    func(path string) error { return os.WriteFile(path, nil, 0o666) },
+		"a link":    func(path string) error { return os.Symlink("other", path) },
+		"a way out": func(path string) error { return os.Symlink("../outside", path) },
+	} {
+		for _, publish := range []bool{true, false} {
+			tree, dir := open(t)
+			for _, name := range []string{"other", "../outside"} {
+				if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
+					t.Fatal(err)
+				}
+			}
+			draft, err := tree.Create("d/sub/x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(dir, "d/sub"), filepath.Join(dir, "../moved")); err != nil {
+				t.Skip(err) // Windows keeps a directory in its place that has open files
+			}
+			if err := put(filepath.Join(dir, "d/sub")); err != nil {
+				t.Skip(err)
+			}
+			if publish {
+				if err := draft.Publish(time.Now()); err == nil {
+					t.Errorf("%s: it was published", what)
+				}
+			} else {
+				draft.Drop()
+			}
+			for _, path := range found(t, filepath.Dir(dir)) {
+				if path != filepath.Join(dir, "d/sub") {
+					t.Errorf("%s, publish %v: left behind: %s", what, publish, path)
+				}
+			}
+		}
+	}
+}
+
+// A name that is too long makes no directory, wherever on the way it stands.
+func TestTooLong(t *testing.T) {
+	tree, dir := open(t)
+	long := strings.Repeat("n", 256)
+	for _, name := range []string{long, "new/" + long, "new/" + long + "/x", "new/er/" + long + "/x"} {
+		if _, err := tree.Create(name); !errors.Is(err, syscall.ENAMETOOLONG) {
+			t.Errorf("%.20s: %v", name, err)
+		}
+		if tree.Exists("new") {
+			t.Errorf("%.20s: a directory was made for it", name)
+		}
+	}
+	name := "new/" + strings.Repeat("é", 127)
+	draft, err := tree.Create(name)
+	if err == nil {
+		err = draft.Publish(time.Now())
+	}
+	if err != nil || len(found(t, dir)) != 1 {
+		t.Errorf("%v: %v", err, found(t, dir))
+	}
+}
+
+// A directory that was made meanwhile is called so.
+func TestStillAs(t *testing.T) {
+	tree, dir := open(t)
+	os.Mkdir(filepath.Join(dir, "d"), 0o777)
+	os.WriteFile(filepath.Join(dir, "f"), []byte("1"), 0o666)
+	if err := tree.StillAs("d", nil); !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("a directory: %v", err)
+	}
+	if err := tree.StillAs("f", nil); !errors.Is(err, ErrOther) {
+		t.Errorf("a file: %v", err)
+	}
+	if err := tree.StillAs("gone", nil); err != nil {
+		t.Errorf("nothing: %v", err)
+	}
+}
