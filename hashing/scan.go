@@ -26,6 +26,7 @@ type Options struct {
 	Follow  bool                  // symbolic links stand for what they point to; else they are left out silently
 	Select  func(key string) bool // whether a file is part of the tree; nil: all are
 	Descend func(key string) bool // whether a directory, whose key ends in "/", is walked at all; nil: all are
+	Linked  func(key string)      // told of directories, by keys that end in "/", that a link stands for; nil: nobody wants to know
 	Draft   func(key string)      // told of files that are being written, or were when a run died; nil: nobody wants to know
 	Tell    func(string, Account) // told of each file why it is read, or not; nil: nobody wants to know
 	Stat    bool                  // look at files and read none: entries have no digest, and no cache is used

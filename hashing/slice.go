@@ -72,6 +72,9 @@ func (w *worker) descend(up *dir, o *outcome, byLink bool) *dir {
 		o.problem = &Problem{Key: o.key, Path: w.scan.path(o.key), Reason: r}
 		return nil
 	}
+	if byLink && w.scan.o.Linked != nil {
+		w.scan.o.Linked(o.key)
+	}
 	return newDir(up, o.key, byLink)
 }
 

@@ -84,7 +84,7 @@ func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
 		return err
 	}
 	c.late = true
-	err := r.late.each(c.addAll)
+	err := errors.Join(r.late.each(c.addAll), r.keepLinked(ctx))
 	if r.source != nil && r.o.Compare == compare.Content {
 		err = errors.Join(err, r.confirmGone(ctx))
 	}
@@ -368,6 +368,10 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 			if a.Verb = transfers[r.way]; !r.permitted(a) {
 				continue
 			}
+		}
+		if a.Verb == Delete && r.tree != nil && r.tree.BehindLink(a.Key) {
+			r.behindLink(a)
+			continue
 		}
 		if err := r.obstacle(a); err != nil {
 			r.fail(a, err)

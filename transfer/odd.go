@@ -88,18 +88,23 @@ func (r *run) twin(ctx context.Context, name string, taken map[string]string) (s
 	if other, ok := taken[name]; ok {
 		return other, nil
 	}
+	if has, err := r.sourceHas(ctx, name); !has || err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+// sourceHas reports whether the source has an object under a name.
+func (r *run) sourceHas(ctx context.Context, name string) (bool, error) {
 	if r.source != nil {
 		_, found, err := r.source.Tree(ctx).Get(name)
-		if err != nil || !found {
-			return "", err
-		}
-		return name, nil
+		return found, err
 	}
 	_, err := r.o.From.Store.Head(ctx, r.o.From.Prefix+name, bucket.HeadOptions{Customer: r.o.From.Customer})
 	if errors.Is(err, bucket.ErrNotFound) {
-		return "", nil
+		return false, nil
 	}
-	return name, err
+	return err == nil, err
 }
 
 // sameFile reports whether the file that a download is for is what the strategy takes for equal.

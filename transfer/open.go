@@ -53,7 +53,7 @@ func (r *run) reset() {
 	r.catalog, r.source, r.scan = nil, nil, nil
 	r.intent, r.doubt, r.powers = nil, nil, nil
 	r.policy.unknown, r.policy.open = unknown{}, nil
-	r.cases = cases{}
+	r.cases, r.links = cases{}, &links{}
 	r.seen.from, r.seen.to = 0, 0
 	r.sum.Problems = 0
 	for _, n := range []*atomic.Int64{&r.sent.failed, &r.sent.unexpected, &r.sent.warned, &r.listedObjects} {
@@ -75,6 +75,9 @@ func (r *run) openLocal() error {
 	o.Select, o.Descend = r.o.Filters.Select, r.o.Filters.Descend
 	o.MaxKey = manifest.MaxKey - len(r.o.From.Prefix+r.o.To.Prefix)
 	o.Stat = r.o.Compare != compare.Content
+	if r.way == compare.Down {
+		o.Linked = r.links.add
+	}
 	if r.way == compare.Down && !r.o.DryRun {
 		o.Draft = func(key string) { r.tree.Sweep(key) }
 	}

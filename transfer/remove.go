@@ -108,7 +108,7 @@ func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 		a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
 		err := r.tree.Remove(a.Old)
 		if errors.Is(err, local.ErrThroughLink) {
-			r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. It lies behind a symbolic link.", r.path(a.Key))})
+			r.behindLink(a)
 			continue
 		}
 		if err != nil {
@@ -119,6 +119,11 @@ func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 		r.report(Event{Done: &a})
 	}
 	return nil
+}
+
+// behindLink tells of a file that is not deleted, since it may lie somewhere else than it seems.
+func (r *run) behindLink(a Action) {
+	r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. It lies behind a symbolic link.", r.path(a.Key))})
 }
 
 // absent reports whether an object that could not be deleted is not there, or is another one: an

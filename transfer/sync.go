@@ -133,6 +133,7 @@ type run struct {
 	late    spool           // transfers that come after all others
 	odd     spool           // downloads whose keys are no paths
 	cases   cases
+	links   *links // directories of a local destination that links stand for
 	told    string // the greatest key of a problem that has been told
 	gate    *pace.Gate
 	memory  budget
