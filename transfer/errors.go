@@ -2,6 +2,10 @@ package transfer
 
 import "errors"
 
+// ErrUnsafe says that a run that was to be strict would have to write to a server that cannot keep
+// two writers apart.
+var ErrUnsafe = errors.New("this server does not keep two writers apart, and nothing is written to it with --strict")
+
 // errForeign says that an object is not the one the manifest knows.
 var errForeign = errors.New("somebody else has changed the object since it was last seen; it is left as it is")
 

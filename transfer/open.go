@@ -236,23 +236,38 @@ func (r *run) ready(ctx context.Context) error {
 		return nil
 	}
 	if r.o.DryRun {
-		r.powers = &catalog.Powers{PutConditions: true, DeleteConditions: true, CopyConditions: true, Checksums: true}
+		r.powers = &catalog.Powers{PutConditions: true, DeleteConditions: true, CopyConditions: true, Checksums: true, Atomic: true}
 		return nil
 	}
 	p, err := r.catalog.Probe(ctx)
 	if err != nil {
 		return err
 	}
+	if !p.Safe() && r.o.Strict {
+		return ErrUnsafe
+	}
+	if !p.Safe() {
+		r.note("this server does not keep two writers apart (it %s): a lease keeps other runs of merkur out meanwhile, and nobody else", unsafe(p))
+	}
+	if err := r.catalog.Lease(ctx); err != nil {
+		return err
+	}
 	r.powers = &p
-	if !p.PutConditions {
-		r.note("this server ignores conditions on writes: do not let two runs write here at once")
-	} else if !p.DeleteConditions && r.o.Delete {
+	if p.PutConditions && !p.DeleteConditions && r.o.Delete {
 		r.note("this server ignores conditions on deletes, or allows no deletes: objects are looked at before they are deleted")
 	}
 	if !p.Checksums {
 		r.note("this server takes no CRC-64/NVME checksums: what is sent is not verified by the server")
 	}
 	return nil
+}
+
+// unsafe says in what way a server does not keep two writers apart.
+func unsafe(p catalog.Powers) string {
+	if !p.PutConditions {
+		return "ignores conditions on writes"
+	}
+	return "checks conditions first and stores later"
 }
 
 // survey makes the manifest say what the bucket really holds in a range of keys, by listing

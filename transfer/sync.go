@@ -49,6 +49,7 @@ type Options struct {
 	Ahead   int        // actions planned ahead, from firstFiles to batchFiles; 0: batchFiles
 
 	DryRun  bool // tell what would be done, and change nothing
+	Strict  bool // write only to a server that keeps two writers apart by its conditions
 	Rebuild bool // list and rebuild where the manifest cannot be read
 
 	Pages    catalog.Space // nil: none
@@ -223,6 +224,7 @@ func (r *run) close() {
 	}
 	r.dropDraft()
 	r.tree.Close()
+	r.release()
 	switch {
 	case r.catalog != nil:
 		r.sum.Root = r.catalog.Root()
@@ -234,6 +236,18 @@ func (r *run) close() {
 	r.sum.Proved, r.sum.Failed = r.sent.proved.Load(), r.sent.failed.Load()
 	r.sum.Described, r.sum.Warnings = r.sent.described.Load(), r.sent.warned.Load()
 	r.sum.Unexpected = r.sent.unexpected.Load()
+}
+
+// release gives up the lease, also after an interrupt. One that stays only keeps others waiting.
+func (r *run) release() {
+	if r.catalog == nil {
+		return
+	}
+	safe, cancel := graceful(context.Background())
+	defer cancel()
+	if err := r.catalog.Release(safe); err != nil {
+		r.note("the lease stays until it runs out: %v", err)
+	}
 }
 
 // report tells an event; events never overlap.

@@ -17,6 +17,7 @@ import (
 	"merkur/inspect"
 	"merkur/manifest"
 	"merkur/store/bucket"
+	"merkur/store/catalog"
 	"merkur/transfer"
 )
 
@@ -140,6 +141,10 @@ func hintOfSync(err error) string {
 		return "is the right directory mounted? --allow-empty-source lets an empty one delete everything"
 	case errors.Is(err, transfer.ErrTooManyDeletes):
 		return "see them with --dryrun; --max-delete N or N% allows them"
+	case errors.Is(err, catalog.ErrLeased):
+		return "run again when it is done; if it died, its lease runs out by itself, or ends with the object .merkur/lease"
+	case errors.Is(err, transfer.ErrUnsafe):
+		return "without --strict, a lease keeps other runs of merkur out while one writes"
 	}
 	return hintOfServer(err)
 }

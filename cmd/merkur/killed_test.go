@@ -133,7 +133,7 @@ func (v *victim) stop(how os.Signal, after time.Duration) {
 func (v *victim) audit() {
 	v.t.Helper()
 	ctx := context.Background()
-	c, err := catalog.Open(ctx, v.store, catalog.Options{Prefix: "p/", Now: func() time.Time { return time.Time{} }})
+	c, err := catalog.Open(ctx, v.store, catalog.Options{Prefix: "p/"})
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func (v *victim) audit() {
 		if err != nil {
 			v.t.Fatal(err)
 		}
-		if excused(c.Foreign(), e.Key) {
+		if excused(c.Intents(), e.Key) {
 			continue
 		}
 		obj, err := v.store.Head(ctx, "p/"+e.Key, bucket.HeadOptions{})

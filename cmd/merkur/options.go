@@ -72,6 +72,7 @@ var syncOptions = table{
 	{"3. Safety", []option{
 		{name: "max-delete", kind: valued, ours: true, usage: "delete at most `N` files or objects, or N% of them (default: 50%, and always 100)"},
 		{name: "allow-empty-source", ours: true, usage: "with --delete: let an empty source delete everything"},
+		{name: "strict", ours: true, usage: "write only to servers that keep two writers apart by themselves"},
 		{name: "rebuild-manifest", ours: true, usage: "list the bucket and make a new manifest, whatever the present one says"},
 	}},
 	{"4. How objects are stored", []option{

@@ -146,6 +146,7 @@ func (q *request) readSelection() (err error) {
 	g, o := q.given, &q.options
 	o.Delete, o.DryRun, o.NoOverwrite = g.on("delete"), g.on("dryrun"), g.on("no-overwrite")
 	o.AllowEmpty, o.Rebuild, o.Explain = g.on("allow-empty-source"), g.on("rebuild-manifest"), g.on("debug")
+	o.Strict = g.on("strict")
 	o.Compare = q.strategy()
 	if o.MaxDelete, err = parseLimit(g.text("max-delete")); err != nil {
 		return fmt.Errorf("--max-delete: %w", err)

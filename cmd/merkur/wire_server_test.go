@@ -225,6 +225,10 @@ func TestWireAtOnce(t *testing.T) {
 			w.write("d/z.bin", large)
 			var now, most atomic.Int64
 			slow := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.Path, "/.merkur/probe/") { // races itself, once a week
+					w.server.ServeHTTP(out, r)
+					return
+				}
 				for n := now.Add(1); ; {
 					if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
 						break

@@ -81,6 +81,8 @@ type Options struct {
 	// Rebuild starts from nothing, whatever the manifest says. The first commit replaces it.
 	Rebuild bool
 	Now     func() time.Time // nil: time.Now
+	// Wait waits for a while, or until the context ends; nil: really.
+	Wait func(context.Context, time.Duration) error
 }
 
 // A Catalog is the committed manifest of one prefix.
@@ -95,7 +97,9 @@ type Catalog struct {
 	// careful is set once a probe found that the server ignores conditions: then the root is
 	// read before it is written, which narrows the gap for another writer but does not close it.
 	careful  bool
-	packSize int // packSize, but for tests
+	powers   Powers // what the probe found
+	leased   bool   // this run has the lease
+	packSize int    // packSize, but for tests
 }
 
 // Open reads the root. A prefix without one is no error: see Exists. Errors are
@@ -103,6 +107,9 @@ type Catalog struct {
 func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Wait == nil {
+		o.Wait = wait
 	}
 	c := &Catalog{store: store, o: o, run: newID(), packSize: packSize}
 	load := c.load
@@ -241,7 +248,7 @@ func (c *Catalog) intents() []manifest.Intent {
 // dead reports whether the run that wrote the intent is no more. A writer has one run at a
 // time, so that another run of ours is.
 func (c *Catalog) dead(i manifest.Intent) bool {
-	return i.Writer == c.o.Identity.Writer || i.Until < c.o.Now().UnixNano()
+	return i.Writer == c.o.Identity.Writer || !c.ahead(i.Until)
 }
 
 func newID() (id manifest.ID) {

@@ -80,6 +80,9 @@ func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 
 // publish stores the root object if the present one is still the base of next.
 func (c *Catalog) publish(ctx context.Context, next *snapshot) error {
+	if err := c.keepLease(ctx); err != nil {
+		return err
+	}
 	o := bucket.PutOptions{Condition: bucket.Condition{IfNone: true}, Headers: bucket.Headers{Metadata: metadata(next.m)}}
 	if c.cur != nil {
 		o.Condition = bucket.Condition{IfMatch: c.cur.etag}
@@ -313,13 +316,7 @@ func metadata(m *manifest.Manifest) map[string]string {
 
 // pause waits a random while, longer with each try, so that writers get out of step.
 func pause(ctx context.Context, try int) error {
-	limit := min(5*time.Millisecond<<min(try, 10), time.Second)
-	select {
-	case <-time.After(rand.N(limit)):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait(ctx, rand.N(min(5*time.Millisecond<<min(try, 10), time.Second)))
 }
 
 func (c *Catalog) putBytes(ctx context.Context, key string, b []byte, o bucket.PutOptions) (bucket.Object, error) {

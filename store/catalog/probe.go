@@ -17,7 +17,11 @@ type Powers struct {
 	DeleteConditions bool // a delete heeds If-Match
 	CopyConditions   bool // a copy heeds If-Match and If-None-Match of its destination, if that was asked
 	Checksums        bool // CRC-64/NVME is taken and verified
+	Atomic           bool // of several puts at once under one condition, one is carried out
 }
+
+// Safe reports whether commits alone keep two writers from losing each other's work.
+func (p Powers) Safe() bool { return p.PutConditions && p.Atomic }
 
 // keepPowers is how long the outcome of a probe is believed.
 const keepPowers = 7 * 24 * time.Hour
@@ -28,6 +32,7 @@ const keepPowers = 7 * 24 * time.Hour
 func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
 	defer func() {
 		c.careful = err == nil && !p.PutConditions
+		c.powers = p
 		if l, ok := c.store.(bucket.Lenient); ok && err == nil && !p.Checksums {
 			l.SendNoChecksums()
 		}
@@ -52,19 +57,26 @@ func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
 
 // tryPowers is sure unless something passing may have kept it from the truth.
 func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure bool, err error) {
-	body := []byte("probe\n")
-	if _, err = c.put(ctx, key, body, bucket.PutOptions{}); err == nil {
+	body, begun := []byte("probe\n"), time.Now()
+	first, err := c.put(ctx, key, body, bucket.PutOptions{})
+	if err == nil {
 		p.Checksums = true
 	} else if errors.Is(err, bucket.ErrUnsupported) {
-		_, err = c.putBytes(ctx, key, body, bucket.PutOptions{})
+		first, err = c.putBytes(ctx, key, body, bucket.PutOptions{})
 	}
 	if err != nil {
 		return p, false, err
 	}
+	took := time.Since(begun)
 	// The conditions below do not hold. A server that heeds them refuses.
 	const noETag = "00000000000000000000000000000000"
 	_, exists := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
 	_, differs := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfMatch: noETag}})
+	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
+	raced := true
+	if p.PutConditions {
+		p.Atomic, raced = c.race(ctx, key, first.ETag, took)
+	}
 	copied := error(nil)
 	if c.o.Copies {
 		copied = c.copyOnto(ctx, key)
@@ -78,11 +90,10 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure boo
 			return p, false, err
 		}
 	}
-	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
 	p.DeleteConditions = errors.Is(deleted, bucket.ErrChanged)
 	p.CopyConditions = errors.Is(copied, bucket.ErrChanged)
-	sure = copied == nil || errors.Is(copied, bucket.ErrChanged) || errors.Is(copied, bucket.ErrUnsupported) || denied(copied)
-	return p, sure, nil
+	looked := copied == nil || errors.Is(copied, bucket.ErrChanged) || errors.Is(copied, bucket.ErrUnsupported) || denied(copied)
+	return p, raced && looked, nil
 }
 
 // copyOnto copies the object of a probe to itself, under the condition that there is none. A
@@ -114,7 +125,7 @@ func (c *Catalog) powersRecord() []byte {
 
 func (p Powers) encode(now time.Time) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(now.UnixNano()))
-	for _, power := range []bool{p.PutConditions, p.DeleteConditions, p.CopyConditions, p.Checksums} {
+	for _, power := range []bool{p.PutConditions, p.DeleteConditions, p.CopyConditions, p.Checksums, p.Atomic} {
 		if power {
 			b = append(b, 1)
 		} else {
@@ -129,10 +140,10 @@ func (c *Catalog) recallPowers() (p Powers, ok bool) {
 		return p, false
 	}
 	b := c.o.State.Recall(c.powersRecord())
-	if len(b) != 12 {
+	if len(b) != 13 {
 		return p, false
 	}
 	age := c.o.Now().UnixNano() - int64(binary.LittleEndian.Uint64(b))
-	p = Powers{PutConditions: b[8] == 1, DeleteConditions: b[9] == 1, CopyConditions: b[10] == 1, Checksums: b[11] == 1}
+	p = Powers{PutConditions: b[8] == 1, DeleteConditions: b[9] == 1, CopyConditions: b[10] == 1, Checksums: b[11] == 1, Atomic: b[12] == 1}
 	return p, age >= 0 && age < int64(keepPowers)
 }

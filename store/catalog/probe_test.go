@@ -20,10 +20,11 @@ func TestProbe(t *testing.T) {
 		store *buckettest.Memory
 		want  Powers
 	}{
-		"all":                  {&buckettest.Memory{}, Powers{true, true, true, true}},
-		"no conditions":        {heedless(buckettest.Put, buckettest.Delete), Powers{false, false, true, true}},
-		"no delete conditions": {heedless(buckettest.Delete), Powers{true, false, true, true}},
-		"no checksums":         {&buckettest.Memory{NoChecksum: true}, Powers{true, true, true, false}},
+		"all":                  {&buckettest.Memory{}, Powers{true, true, true, true, true}},
+		"no conditions":        {heedless(buckettest.Put, buckettest.Delete), Powers{false, false, true, true, false}},
+		"no delete conditions": {heedless(buckettest.Delete), Powers{true, false, true, true, true}},
+		"racy":                 {&buckettest.Memory{Racy: true}, Powers{true, true, true, true, false}},
+		"no checksums":         {&buckettest.Memory{NoChecksum: true}, Powers{true, true, true, false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWriter(c.store)

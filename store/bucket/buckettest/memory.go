@@ -39,6 +39,10 @@ type Memory struct {
 	// Heedless holds the operations whose conditions this store ignores, as some servers do.
 	Heedless map[Op]bool
 
+	// Racy has the conditions of puts checked before the body is read, and not again when it is
+	// stored: of several at once, all may win.
+	Racy bool
+
 	// NoChecksum has the store refuse each checksum, with ErrUnsupported, until it is told to
 	// send none.
 	NoChecksum bool
@@ -312,6 +316,7 @@ func (m *Memory) Head(ctx context.Context, key string, o bucket.HeadOptions) (bu
 
 // Put implements [bucket.Store].
 func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, o bucket.PutOptions) (bucket.Object, error) {
+	early := m.early(key, o.Condition)
 	data, err := read(body, size)
 	if err != nil {
 		return bucket.Object{}, fmt.Errorf("%s %q: %w", Put, key, err)
@@ -321,7 +326,7 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		if err := m.verify(data, o); err != nil {
 			return err
 		}
-		if err := m.check(Put, key, o.Condition); err != nil {
+		if err := early(); err != nil {
 			return err
 		}
 		stored = m.store(key, data, o, nil).describe()
@@ -331,6 +336,18 @@ func (m *Memory) Put(ctx context.Context, key string, body io.ReadSeeker, size i
 		return bucket.Object{}, err
 	}
 	return stored, nil
+}
+
+// early returns what says, when a put is carried out, whether its condition holds. A store that is
+// racy has made up its mind by then.
+func (m *Memory) early(key string, c bucket.Condition) func() error {
+	if !m.Racy {
+		return func() error { return m.check(Put, key, c) }
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.check(Put, key, c)
+	return func() error { return err }
 }
 
 // read reads a body of the given size from its start.

@@ -40,6 +40,8 @@ type Server struct {
 	RefuseAnonymous bool
 	// MinPart is the least size in bytes of a part that is not an upload's last one. At S3 it is 5 MiB.
 	MinPart int64
+	// Racy has the conditions of puts checked before the body comes, and not again when it is stored.
+	Racy bool
 	// MaxCopy is how many bytes one request may copy; 0: any number. At S3 it is 5 GiB.
 	MaxCopy int64
 

@@ -11,6 +11,13 @@ func (c *call) putObject() error {
 	if err != nil {
 		return err
 	}
+	store := c.store
+	if c.server.Racy {
+		if err := c.writable(); err != nil {
+			return err
+		}
+		store = c.replace
+	}
 	body, claimed, err := c.body()
 	if err != nil {
 		return err
@@ -20,7 +27,7 @@ func (c *call) putObject() error {
 		o.Checksums = map[string]string{claimed.algorithm: claimed.sum}
 	}
 	o.complete(c.server.now())
-	if err := c.store(o); err != nil {
+	if err := store(o); err != nil {
 		return err
 	}
 	h := c.w.Header()
@@ -30,12 +37,25 @@ func (c *call) putObject() error {
 	return c.send(http.StatusOK, nil)
 }
 
+// writable reports whether the conditions of the request hold now.
+func (c *call) writable() error {
+	return c.server.with(c.Bucket, func(b *bucket) error { return writable(c.r.Header, b.objects[c.Key]) })
+}
+
 // store puts an object under the key of the request if the conditions of the request hold.
 func (c *call) store(o *Object) error {
 	return c.server.with(c.Bucket, func(b *bucket) error {
 		if err := writable(c.r.Header, b.objects[c.Key]); err != nil {
 			return err
 		}
+		b.put(c.Key, o)
+		return nil
+	})
+}
+
+// replace puts an object under the key of the request, whatever is there.
+func (c *call) replace(o *Object) error {
+	return c.server.with(c.Bucket, func(b *bucket) error {
 		b.put(c.Key, o)
 		return nil
 	})
