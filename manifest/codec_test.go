@@ -85,6 +85,7 @@ func TestGoldenVectors(t *testing.T) {
 	fmt.Fprintf(&b, "index page  %x\n", anIndex().encode())
 	fmt.Fprintf(&b, "index ident %s\n", anIndex().Ref().Ident)
 	fmt.Fprintf(&b, "footer      %x\n", aManifest().AppendFooter(nil))
+	fmt.Fprintf(&b, "sealed      %x\n", aSeal().AppendFooter(nil, aManifest()))
 	b.WriteString("\n# roots of trees of n files with the keys %08d, counted from 0, whose content is the key\n")
 	for _, n := range []int{0, 1, 2, 512, 1000, 5000, 100_000} {
 		bld := NewBuilder(nil)
@@ -185,7 +186,7 @@ func TestEveryBitFlipIsRefused(t *testing.T) {
 		}
 		for bit := range 8 {
 			object[i] ^= 1 << bit
-			if _, err := readAll(object); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) {
+			if _, err := readAll(object); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrVersion) && !errors.Is(err, ErrSealed) {
 				t.Fatalf("bit %d of byte %d flipped: %v", bit, i, err)
 			}
 			object[i] ^= 1 << bit
@@ -287,14 +288,14 @@ func FuzzPage(f *testing.F) {
 }
 
 func FuzzFooter(f *testing.F) {
-	f.Add(aManifest().encodeFooter())
-	f.Add((&Manifest{Root: RootOf((&Page{}).Ref())}).encodeFooter())
+	f.Add(aManifest().encodeFooter(nil))
+	f.Add((&Manifest{Root: RootOf((&Page{}).Ref())}).encodeFooter(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decodeFooter(&reader{rest: b})
 		if err != nil {
 			return
 		}
-		if got := m.encodeFooter(); !bytes.Equal(got, b) {
+		if got := m.encodeFooter(nil); !bytes.Equal(got, b) {
 			t.Errorf("%x parses, and is encoded as %x", b, got)
 		}
 		FooterSize(b)

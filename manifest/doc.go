@@ -123,17 +123,27 @@
 //
 //	head   = u32 0x184D2A50 | u32 24 | "MKRMAN1\n" | random[16]
 //	footer = u32 0x184D2A5D | u32 length of all that follows in the footer |
-//	         body | derive("merkur footer v1", body)[32] |
+//	         body | check[32] |
 //	         u32 length of the whole footer, from 0x184D2A5D on | "MKREND1\n"
-//	body   = u16 format (1) | u8 splitter (1) | u64 profile (1) |
+//	body   = u16 format (1) | u8 splitter (1) | u64 profile (1) | closing |
 //	         random[16] of the head | uuid[16] | u64 generation | writer[16] | i64 time |
 //	         root[32] | ref of the top page |
 //	         uvarint n | n x { pack name[16], uvarint size, uvarint live } |   packs of the present tree
 //	         uvarint n | n x { pack name[16], i64 since } |                    retired packs
 //	         uvarint n | n x intent
+//	closing = u8 0 | u8 1, name of the key[16], text place
 //	ref    = u8 level | text first key (empty in the empty tree) | ident[32] | uvarint files | uvarint bytes |
 //	         pack name[16] | uvarint offset | uvarint length | tag[16]
 //	intent = run[16] | writer[16] | i64 until | u8 has | (has bit 0: text first, text last) | (has bit 1: ref)
+//
+// The check of a body that is closed in the way 0 is derive("merkur footer v1", body), which finds
+// damage. One closed in the way 1 is sealed with a key of 32 bytes that the bucket does not
+// have: its check is the keyed hash of BLAKE3 over the body, with the key
+// derive("merkur manifest seal v1", key). The name of the key is the first half of
+// derive("merkur manifest key name v1", key); the place, at most 2,048 bytes, is the bucket, "/"
+// and the mirrored prefix. Since all pages hang by idents and tags from the body, the check covers
+// the whole tree, all intents and all lists. A reader with a key takes only what is sealed with it
+// for this place; a reader without one refuses what is sealed.
 //
 // In a ref the pack name of 16 zero bytes means the root object itself. The lists are sorted,
 // each name and each run once, at most 2^18 packs of each kind and 256 intents. Times are nanoseconds since 1970 by some writer's clock. uuid is

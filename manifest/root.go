@@ -3,11 +3,8 @@ package manifest
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/zeebo/blake3"
 )
 
 // Format is the version of the format that this package writes, and the newest it reads.
@@ -102,18 +99,8 @@ func CheckHead(b []byte) error {
 	return nil
 }
 
-// AppendFooter ends a root object.
-func (m *Manifest) AppendFooter(dst []byte) []byte {
-	b := m.encodeFooter()
-	h := blake3.NewDeriveKey(contextFooter)
-	h.Write(b)
-	b = h.Sum(b)
-	dst = binary.LittleEndian.AppendUint32(dst, skippableFoot)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b)+trailerSize))
-	dst = append(dst, b...)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(frameHead+len(b)+trailerSize))
-	return append(dst, footMagic...)
-}
+// AppendFooter ends a root object that is not sealed.
+func (m *Manifest) AppendFooter(dst []byte) []byte { return (*Seal)(nil).AppendFooter(dst, m) }
 
 // FooterSize returns the length of the footer of a root object that ends in the given bytes.
 func FooterSize(end []byte) (int, error) {
@@ -127,33 +114,13 @@ func FooterSize(end []byte) (int, error) {
 	return int(n), nil
 }
 
-// DecodeFooter is the inverse of [Manifest.AppendFooter]. It accepts only bytes that
-// AppendFooter would write, and returns [ErrVersion] for a footer of a newer format.
-func DecodeFooter(b []byte) (*Manifest, error) {
-	n, err := FooterSize(b)
-	if err != nil {
-		return nil, err
-	}
-	if n != len(b) || binary.LittleEndian.Uint32(b) != skippableFoot ||
-		binary.LittleEndian.Uint32(b[4:]) != uint32(n-frameHead) {
-		return nil, corrupt("footer is not framed as it should be")
-	}
-	if v := binary.LittleEndian.Uint16(b[frameHead:]); v > Format {
-		return nil, fmt.Errorf("%w: format %d, where this program knows up to %d", ErrVersion, v, Format)
-	}
-	body, sum := b[frameHead:n-trailerSize-len(Digest{})], b[n-trailerSize-len(Digest{}):n-trailerSize]
-	h := blake3.NewDeriveKey(contextFooter)
-	h.Write(body)
-	if !bytes.Equal(h.Sum(nil), sum) {
-		return nil, corrupt("footer does not match its digest")
-	}
-	return decodeFooter(&reader{rest: body})
-}
+// DecodeFooter is the inverse of [Manifest.AppendFooter]: [Seal.DecodeFooter] without a seal.
+func DecodeFooter(b []byte) (*Manifest, error) { return (*Seal)(nil).DecodeFooter(b) }
 
-func (m *Manifest) encodeFooter() []byte {
+func (m *Manifest) encodeFooter(s *Seal) []byte {
 	b := binary.LittleEndian.AppendUint16(nil, Format)
 	b = append(b, splitterID)
-	b = binary.LittleEndian.AppendUint64(b, Profile)
+	b = s.append(binary.LittleEndian.AppendUint64(b, Profile))
 	b = append(b, m.Head[:]...)
 	b = append(b, m.UUID[:]...)
 	b = binary.LittleEndian.AppendUint64(b, m.Generation)
@@ -189,6 +156,7 @@ func decodeFooter(r *reader) (*Manifest, error) {
 	if p := r.u64(); p != Profile {
 		r.fail("unknown profile %d", p)
 	}
+	readSeal(r)
 	m := &Manifest{Head: r.id(), UUID: r.id(), Generation: r.u64(), Writer: r.id(), Time: int64(r.u64())}
 	copy(m.Root.Digest[:], r.bytes(len(Digest{})))
 	m.Root.Top = readRef(r)
@@ -313,25 +281,8 @@ func readIntent(r *reader) Intent {
 	return i
 }
 
-// Open reads a whole root object, without its pages. Their bytes are checked when they are
-// decoded.
-func Open(object []byte) (*Manifest, error) {
-	if err := CheckHead(object); err != nil {
-		return nil, err
-	}
-	n, err := FooterSize(object)
-	if err != nil {
-		return nil, err
-	}
-	if n > len(object)-HeadSize {
-		return nil, corrupt("footer is longer than its object")
-	}
-	m, err := DecodeFooter(object[len(object)-n:])
-	if err == nil && !bytes.Equal(AppendHead(nil, m.Head), object[:HeadSize]) {
-		return nil, corrupt("head and footer are not of one object")
-	}
-	return m, err
-}
+// Open reads a whole root object that is not sealed: [Seal.Open] without a seal.
+func Open(object []byte) (*Manifest, error) { return (*Seal)(nil).Open(object) }
 
 // IsReserved reports whether a key is one of the program's own: below [Reserved], here or in a
 // mirror further down.

@@ -85,7 +85,7 @@ func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
 	}
 	c.late = true
 	err := errors.Join(r.late.each(c.addAll), r.keepLinked(ctx))
-	if r.source != nil && r.o.Compare == compare.Content {
+	if r.source != nil && r.o.Compare == compare.Content && r.o.Key == nil {
 		err = errors.Join(err, r.confirmGone(ctx))
 	}
 	if r.o.DryRun && r.reconsiders() {
@@ -315,6 +315,9 @@ func (r *run) doubtful(key string) {
 
 // do carries out an action, and returns what the destination has after it.
 func (r *run) do(ctx context.Context, a Action) (manifest.Entry, error) {
+	if r.hearsay(a) {
+		return a.From.Entry, errUnproven
+	}
 	if a.Verb == Prove {
 		e, equal, err := r.prove(ctx, a)
 		if err != nil {
@@ -339,6 +342,12 @@ func (r *run) do(ctx context.Context, a Action) (manifest.Entry, error) {
 	return r.send(ctx, a)
 }
 
+// hearsay reports whether an action would take from a bucket what no manifest vouches for, where only
+// that counts.
+func (r *run) hearsay(a Action) bool {
+	return r.o.Key != nil && r.way != compare.Up && a.Verb != Delete && a.From.Unproven
+}
+
 // preview tells what would be done about a batch, in key order.
 func (r *run) preview(ctx context.Context, actions []Action) error {
 	equal := make([]bool, len(actions))
@@ -346,7 +355,7 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 	var g errgroup.Group
 	g.SetLimit(min(filesAtOnce, r.gate.Most()))
 	for i, a := range actions {
-		if a.Verb == Prove && ctx.Err() == nil {
+		if a.Verb == Prove && ctx.Err() == nil && !r.hearsay(a) {
 			g.Go(func() error {
 				_, equal[i], errs[i] = r.prove(ctx, a)
 				return nil
@@ -358,6 +367,9 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case r.hearsay(a):
+			r.fail(a, errUnproven)
+			continue
 		case errs[i] != nil:
 			r.fail(a, errs[i])
 			continue

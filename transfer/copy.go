@@ -199,7 +199,7 @@ func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src
 		case err != nil:
 			return obj, both(doubt, err)
 		case r.catalog != nil && now.ETag == o.IfMatch: // as it was
-		case r.catalog != nil && !isCopy(a.From.Entry, now):
+		case r.catalog != nil && !r.isCopy(a.From.Entry, now):
 			return obj, both(doubt, errForeign)
 		case r.catalog != nil:
 			return now, nil
@@ -218,11 +218,11 @@ func (r *run) blame(ctx context.Context, dst string, cond bucket.Condition, refu
 }
 
 // isCopy reports whether an object surely has the content of the source.
-func isCopy(source manifest.Entry, o bucket.Object) bool {
+func (r *run) isCopy(source manifest.Entry, o bucket.Object) bool {
 	if o.Size != source.Size {
 		return false
 	}
-	if o.HasCRC64 && source.Evidence.HasCRC64 {
+	if o.HasCRC64 && source.Evidence.HasCRC64 && r.o.Key == nil {
 		return o.CRC64 == source.Evidence.CRC64
 	}
 	return o.ETag != "" && o.ETag == source.Evidence.ETag

@@ -6,6 +6,12 @@ import "errors"
 // two writers apart.
 var ErrUnsafe = errors.New("this server does not keep two writers apart, and nothing is written to it with --strict")
 
+// ErrNoManifest says that there is no manifest, and that what a listing would say is not sealed.
+var ErrNoManifest = errors.New("there is no manifest, and a listing is not sealed")
+
+// errUnproven says that only the bucket's word is known of an object.
+var errUnproven = errors.New("the manifest does not tell its content, which nobody has compared with a file yet; it is not taken with a key")
+
 // errForeign says that an object is not the one the manifest knows.
 var errForeign = errors.New("somebody else has changed the object since it was last seen; it is left as it is")
 

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -95,18 +96,26 @@ func (r *run) openLocal() error {
 // openSource reads the manifest of a source that is in a bucket. Nothing is ever written there.
 // Where there is none, or none that may be read, the source is listed.
 func (r *run) openSource(ctx context.Context) error {
-	if r.o.From.local() || r.o.Compare != compare.Content || r.o.Rebuild {
+	sealed := r.o.Key != nil
+	if r.o.From.local() || r.o.Compare != compare.Content || r.o.Rebuild && !sealed {
 		return nil
 	}
-	o := catalog.Options{Prefix: r.o.From.Prefix, Place: r.o.From.Place, Pages: r.o.Pages, State: r.o.State}
+	o := catalog.Options{
+		Prefix: r.o.From.Prefix, Place: r.o.From.Place, Pages: r.o.Pages, State: r.o.State,
+		Seal: r.seal(r.o.From), Mark: r.mark(r.o.FromMark), AcceptRollback: r.o.AcceptRollback,
+	}
 	c, err := catalog.Open(ctx, r.o.From.Store, o)
-	if denied(err) {
+	switch {
+	case denied(err) && !sealed:
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	if !c.Exists() {
+	r.doubtOf(c)
+	switch {
+	case !c.Exists() && sealed:
+		return fmt.Errorf("%s: %w", r.o.From, ErrNoManifest)
+	case !c.Exists():
 		return nil
 	}
 	for _, i := range c.Intents() {
@@ -121,6 +130,7 @@ func (r *run) openSource(ctx context.Context) error {
 func (r *run) openCatalog(ctx context.Context) error {
 	o := catalog.Options{
 		Prefix: r.o.To.Prefix, Place: r.o.To.Place, Pages: r.o.Pages, State: r.o.State,
+		Seal: r.seal(r.o.To), Mark: r.mark(r.o.ToMark), AcceptRollback: r.o.AcceptRollback,
 		Identity: r.o.Identity, Rebuild: r.o.Rebuild, Terms: r.ownTerms(), Customer: r.o.To.Customer,
 		Copies: r.way == compare.Across && !r.o.Relay || r.o.Rules != nil,
 	}
@@ -140,10 +150,33 @@ func (r *run) openCatalog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !lists || c.Exists() && !r.o.DryRun {
+	if r.doubtOf(c); !lists || c.Exists() && !r.o.DryRun {
 		r.catalog = c
 	}
 	return nil
+}
+
+// seal is what the manifest of a side is sealed with; nil: nothing.
+func (r *run) seal(s Side) *manifest.Seal {
+	if r.o.Key == nil {
+		return nil
+	}
+	return &manifest.Seal{Key: *r.o.Key, Place: s.Bucket + "/" + s.Prefix}
+}
+
+// mark is what was seen of a manifest. A dry run does not move it.
+func (r *run) mark(m *catalog.Mark) *catalog.Mark {
+	if r.o.DryRun {
+		return m.Frozen()
+	}
+	return m
+}
+
+// doubtOf tells that a manifest cannot be a successor of the one that was seen before.
+func (r *run) doubtOf(c *catalog.Catalog) {
+	if c.Doubt() != "" {
+		r.note("the manifest is not the one seen before, or a later one: %s", c.Doubt())
+	}
 }
 
 // surelyNone returns err unless a listing shows that there is no manifest, which somebody who

@@ -30,7 +30,7 @@ func (r *run) pairs(ctx context.Context) iter.Seq2[pair, error] {
 // byTrees reports whether the sides can be compared page by page. Rules for headers ask for a
 // look at each object.
 func (r *run) byTrees() bool {
-	return r.o.Compare == compare.Content && r.o.Rules == nil && r.policy.open == nil &&
+	return r.o.Compare == compare.Content && r.o.Rules == nil && (r.policy.open == nil || r.o.Key != nil) &&
 		(r.o.From.local() || r.source != nil) && (r.o.To.local() || r.catalog != nil)
 }
 
@@ -51,7 +51,7 @@ func (r *run) stream(ctx context.Context, s Side) stream {
 // did not come to the end of, what is really there.
 func (r *run) sourceTree(ctx context.Context) stream {
 	tree, open := r.source.Tree(ctx), r.policy.open
-	if open == nil {
+	if open == nil || r.o.Key != nil { // what is listed is not sealed
 		return part(tree, manifest.Range{})
 	}
 	return func(yield func(*Found, error) bool) {

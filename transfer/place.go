@@ -43,7 +43,7 @@ func (r *run) place(ctx context.Context, a Action, o bucket.PutOptions, p placin
 			o.Condition = bucket.Condition{IfNone: r.catalog != nil} // somebody removed it: put it back
 		case err != nil:
 			return p.entry(), false, both(doubt, err)
-		case holds(now, p):
+		case r.holds(now, p):
 			return witnessed(p.entry(), now, p.crc()), doubt != nil, nil
 		case r.catalog != nil && now.ETag != o.IfMatch:
 			return p.entry(), false, both(doubt, errForeign)
@@ -101,12 +101,13 @@ func (r *run) check(ctx context.Context, key string, c bucket.Condition) error {
 	return nil
 }
 
-// holds reports whether an object surely has the content that is being placed.
-func holds(o bucket.Object, p placing) bool {
+// holds reports whether an object surely has the content that is being placed. With a key, a checksum
+// does not count: anybody can make bytes that have it.
+func (r *run) holds(o bucket.Object, p placing) bool {
 	if o.Size != p.entry().Size {
 		return false
 	}
-	if o.HasCRC64 {
+	if o.HasCRC64 && r.o.Key == nil {
 		return o.CRC64 == p.crc()
 	}
 	return o.ETag != "" && o.ETag == p.etag()

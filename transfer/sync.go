@@ -48,8 +48,16 @@ type Options struct {
 	Buffer  int64      // bytes read at once of a download; 0: usualBuffer
 	Ahead   int        // actions planned ahead, from firstFiles to batchFiles; 0: batchFiles
 
-	DryRun  bool // tell what would be done, and change nothing
-	Strict  bool // write only to a server that keeps two writers apart by its conditions
+	DryRun bool // tell what would be done, and change nothing
+	Strict bool // write only to a server that keeps two writers apart by its conditions
+	// Key is what manifests are sealed with, that of the source too: then nothing is believed but
+	// what they say. Nil: none.
+	Key *manifest.Key
+	// What this machine has seen of the manifests before; nil: nothing. AcceptRollback takes what
+	// is there all the same.
+	FromMark, ToMark *catalog.Mark
+	AcceptRollback   bool
+
 	Rebuild bool // list and rebuild where the manifest cannot be read
 
 	Pages    catalog.Space // nil: none
@@ -170,6 +178,10 @@ func newRun(o Options) (*run, error) {
 	switch {
 	case o.From.local() && o.To.local():
 		return nil, errors.New("one of the two sides has to be in a bucket")
+	case o.Key != nil && o.Compare != compare.Content:
+		return nil, errors.New("listings, which are not sealed, do not go with a key")
+	case o.Key != nil && o.Rebuild && o.To.local():
+		return nil, errors.New("a listing, which is not sealed, does not go with a key")
 	case o.Rebuild && o.Compare != compare.Content:
 		return nil, errors.New("a manifest can be rebuilt only where content is compared")
 	}

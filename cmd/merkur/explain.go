@@ -137,6 +137,14 @@ func hintOfSync(err error) string {
 		return "use a newer merkur; or --rebuild-manifest lists the bucket and makes a manifest of this version"
 	case errors.Is(err, manifest.ErrCorrupt):
 		return "--rebuild-manifest lists the bucket and makes a new manifest; no object is sent again that is equal"
+	case errors.Is(err, manifest.ErrSealed):
+		return "--manifest-key FILE names the file with its key"
+	case errors.Is(err, manifest.ErrUnsealed), errors.Is(err, manifest.ErrSeal):
+		return "is it the right key? If so, do not trust the bucket; an upload with --rebuild-manifest makes a new manifest, and compares all objects with the files"
+	case errors.Is(err, catalog.ErrRolledBack):
+		return "somebody may have put an old manifest back, or taken it away; if you know why, --accept-rollback goes on from what is there"
+	case errors.Is(err, transfer.ErrNoManifest):
+		return "an upload with --manifest-key makes one"
 	case errors.Is(err, transfer.ErrEmptySource):
 		return "is the right directory mounted? --allow-empty-source lets an empty one delete everything"
 	case errors.Is(err, transfer.ErrTooManyDeletes):

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	object KEY FILE        the object KEY is there and holds what FILE holds
 //	! object KEY           the object is not there
 //	store KEY FILE         somebody else stores FILE as KEY
+//	copy KEY OTHER         somebody else copies KEY to OTHER
 //	discard KEY            somebody else removes KEY
 //	old PATH...            sets the times of files an hour back
 //	fifo PATH              makes a FIFO
@@ -68,7 +69,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"requests": requests, "printed": printed, "object": object, "store": store, "discard": discard,
+			"requests": requests, "printed": printed, "object": object, "store": store, "copy": copyObject, "discard": discard,
 			"old": old, "fifo": fifo, "grow": grow, "flip": flip, "exits": exits,
 		},
 	})
@@ -127,6 +128,11 @@ func object(ts *testscript.TestScript, neg bool, args []string) {
 func store(ts *testscript.TestScript, neg bool, args []string) {
 	body := ts.ReadFile(args[1])
 	_, err := storeOf(ts).Put(context.Background(), args[0], strings.NewReader(body), int64(len(body)), bucket.PutOptions{})
+	ts.Check(err)
+}
+
+func copyObject(ts *testscript.TestScript, neg bool, args []string) {
+	_, err := storeOf(ts).Copy(context.Background(), bucket.Source{Key: args[0]}, args[1], bucket.CopyOptions{})
 	ts.Check(err)
 }
 

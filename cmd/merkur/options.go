@@ -73,6 +73,8 @@ var syncOptions = table{
 		{name: "max-delete", kind: valued, ours: true, usage: "delete at most `N` files or objects, or N% of them (default: 50%, and always 100)"},
 		{name: "allow-empty-source", ours: true, usage: "with --delete: let an empty source delete everything"},
 		{name: "strict", ours: true, usage: "write only to servers that keep two writers apart by themselves"},
+		{name: "manifest-key", kind: valued, ours: true, env: "MERKUR_MANIFEST_KEY", usage: "seal the manifest with the key in `FILE`, and believe no other: 32 bytes, or 64 hexadecimal digits"},
+		{name: "accept-rollback", ours: true, usage: "with --manifest-key: take a manifest that is older than one seen before, or another one"},
 		{name: "rebuild-manifest", ours: true, usage: "list the bucket and make a new manifest, whatever the present one says"},
 	}},
 	{"4. How objects are stored", []option{

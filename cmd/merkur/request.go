@@ -28,6 +28,8 @@ type request struct {
 	options  transfer.Options
 	source   bucket.Config // of an end in a bucket
 	dest     bucket.Config
+	// sharedKey is set if others can read the key of the manifest.
+	sharedKey bool
 }
 
 // An end is a path of the command line.
@@ -122,6 +124,12 @@ func (q *request) checkTogether() error {
 		return errors.New("--order site is for web sites, which are in a bucket")
 	case g.on("rebuild-manifest") && q.strategy() != compare.Content:
 		return errors.New("--rebuild-manifest goes with --compare content only")
+	case g.text("manifest-key") != "" && q.strategy() != compare.Content:
+		return errors.New("--manifest-key goes with --compare content only: what a listing says is not sealed")
+	case g.text("manifest-key") != "" && g.on("rebuild-manifest") && down:
+		return errors.New("--rebuild-manifest lists the source, and what a listing says is not sealed: it does not go with --manifest-key here")
+	case g.on("accept-rollback") && g.text("manifest-key") == "":
+		return errors.New("--accept-rollback goes with --manifest-key")
 	case g.text("compare") != "" && (g.on("size-only") || g.on("exact-timestamps")):
 		return errors.New("--compare does not go with --size-only and --exact-timestamps: each of them says how to compare")
 	}
@@ -146,7 +154,12 @@ func (q *request) readSelection() (err error) {
 	g, o := q.given, &q.options
 	o.Delete, o.DryRun, o.NoOverwrite = g.on("delete"), g.on("dryrun"), g.on("no-overwrite")
 	o.AllowEmpty, o.Rebuild, o.Explain = g.on("allow-empty-source"), g.on("rebuild-manifest"), g.on("debug")
-	o.Strict = g.on("strict")
+	o.Strict, o.AcceptRollback = g.on("strict"), g.on("accept-rollback")
+	if name := g.text("manifest-key"); name != "" {
+		if o.Key, q.sharedKey, err = readKey(name); err != nil {
+			return fmt.Errorf("--manifest-key: %w", err)
+		}
+	}
 	o.Compare = q.strategy()
 	if o.MaxDelete, err = parseLimit(g.text("max-delete")); err != nil {
 		return fmt.Errorf("--max-delete: %w", err)

@@ -76,6 +76,9 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 		printer.End(exitCode(code, err), err)
 		closeLog()
 	}()
+	if q.sharedKey {
+		printer.Warn("The key in " + q.given.text("manifest-key") + " can be read by others than its owner.")
+	}
 	if done, code, err := q.checkLocal(printer); done || err != nil {
 		return code, err
 	}
@@ -257,22 +260,16 @@ func requestsOf(stores []*bucket.S3) map[string]int64 {
 // remember opens what is kept from run to run. None of it is needed: what is wrong with it is
 // told, and the run goes on without. The caller calls done in the end.
 func (q *request) remember(p *output.Printer) (done func(), err error) {
+	o := &q.options
+	if err := q.identify(); err != nil {
+		p.Note("cannot tell who is writing: " + err.Error())
+	}
 	dir, err := q.given.cacheRoot()
 	if err != nil {
 		p.Note("no place for a cache: " + err.Error())
-		return func() {}, nil
+		return o.Identity.Release, nil
 	}
-	o := &q.options
 	o.Scan.Leave = []string{dir}
-	if q.to.remote() {
-		identities, err := identityDir()
-		if err == nil {
-			o.Identity, err = catalog.Identify(identities, o.To.Place)
-		}
-		if err != nil {
-			p.Note("cannot tell who is writing: " + err.Error())
-		}
-	}
 	if q.given.on("no-cache") {
 		return o.Identity.Release, nil
 	}
@@ -288,6 +285,24 @@ func (q *request) remember(p *output.Printer) (done func(), err error) {
 		tell(p, kept.Notes()[told:])
 		o.Identity.Release()
 	}, nil
+}
+
+// identify takes the identity of the writer to the destination, and opens what is remembered of
+// the manifests of both ends.
+func (q *request) identify() error {
+	dir, err := identityDir()
+	if err != nil {
+		return err
+	}
+	o := &q.options
+	if q.from.remote() {
+		o.FromMark = catalog.NewMark(dir, o.From.Place)
+	}
+	if q.to.remote() {
+		o.ToMark = catalog.NewMark(dir, o.To.Place)
+		o.Identity, err = catalog.Identify(dir, o.To.Place)
+	}
+	return err
 }
 
 // cacheRoot is the directory, absolute, in which caches are kept.

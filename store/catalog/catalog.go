@@ -76,6 +76,12 @@ type Options struct {
 	Terms bucket.Terms
 	// Customer is the key that the objects, not root and packs, are encrypted with; nil: none.
 	Customer *bucket.CustomerKey
+	// Seal is what the manifest is sealed with: only one that passes it is read, and only such
+	// are written. Nil: none.
+	Seal *manifest.Seal
+	// Mark is what was seen last of this manifest. AcceptRollback takes what is there all the same.
+	Mark           *Mark
+	AcceptRollback bool
 	// Copies has Probe find out about copies as well.
 	Copies bool
 	// Rebuild starts from nothing, whatever the manifest says. The first commit replaces it.
@@ -99,11 +105,12 @@ type Catalog struct {
 	careful  bool
 	powers   Powers // what the probe found
 	leased   bool   // this run has the lease
+	doubt    string // see Doubt
 	packSize int    // packSize, but for tests
 }
 
 // Open reads the root. A prefix without one is no error: see Exists. Errors are
-// [bucket.ErrNoBucket], [manifest.ErrCorrupt], [manifest.ErrVersion] and those of the store.
+// [bucket.ErrNoBucket], [manifest.ErrCorrupt], [manifest.ErrVersion], those of seals, [ErrRolledBack] and those of the store.
 func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -112,7 +119,7 @@ func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) 
 		o.Wait = wait
 	}
 	c := &Catalog{store: store, o: o, run: newID(), packSize: packSize}
-	load := c.load
+	load := c.loadSeen
 	if o.Rebuild {
 		load = c.disregard
 	}

@@ -60,8 +60,7 @@ func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 		}
 		switch {
 		case err == nil:
-			c.cur = next
-			c.remember(next)
+			c.take(next)
 			return conflicts, nil
 		case errors.Is(err, bucket.ErrChanged) && next != nil:
 			c.discard(ctx, next.sealed)
@@ -76,6 +75,15 @@ func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 		}
 	}
 	return nil, fmt.Errorf("commit manifest: other writers changed it %d times", maxTries)
+}
+
+// take goes on from a root that this run has stored.
+func (c *Catalog) take(next *snapshot) {
+	c.cur = next
+	c.remember(next)
+	// A mark that cannot be moved would have stopped the run when it began. One that cannot be
+	// moved any more is an earlier one, and no less true.
+	_ = c.o.Mark.move(c.sighting(next))
 }
 
 // publish stores the root object if the present one is still the base of next.
@@ -112,7 +120,7 @@ func (c *Catalog) discard(ctx context.Context, packs []manifest.PackName) {
 // reread finds out what became of a put whose condition did not hold or whose answer was lost.
 // It reports whether the root is next after all.
 func (c *Catalog) reread(ctx context.Context, next *snapshot) (ours bool, err error) {
-	cur, err := c.load(ctx)
+	cur, err := c.loadSeen(ctx)
 	if err != nil && c.cur != nil && !c.Exists() {
 		cur, err = c.disregard(ctx) // it could not be read before either
 	}
@@ -122,8 +130,7 @@ func (c *Catalog) reread(ctx context.Context, next *snapshot) (ours bool, err er
 	switch {
 	case next != nil && cur != nil && bytes.Equal(cur.footer, next.footer):
 		next.etag = cur.etag
-		c.cur = next
-		c.remember(next)
+		c.take(next)
 		return true, nil
 	case c.cur != nil && cur != nil && cur.etag == c.cur.etag, c.cur == nil && cur == nil:
 		return false, nil // not stored: try again

@@ -168,7 +168,7 @@ func (w *composer) finish(root manifest.Root, e Edit) (*snapshot, error) {
 	m.Sort()
 	s := &snapshot{m: m, sealed: w.new}
 	body := len(w.body)
-	s.have = m.AppendFooter(w.body)
+	s.have = w.c.o.Seal.AppendFooter(w.body, m)
 	s.footer, s.size = s.have[body:], int64(len(s.have))
 	return s, nil
 }

@@ -31,6 +31,22 @@ type snapshot struct {
 	off  int64
 }
 
+// loadSeen is load, and compares what it finds with what was seen before.
+func (c *Catalog) loadSeen(ctx context.Context) (*snapshot, error) {
+	if c.o.Rebuild {
+		return c.load(ctx)
+	}
+	old, err := c.lastSeen()
+	if err != nil {
+		return nil, err
+	}
+	cur, err := c.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return cur, c.recognise(old, cur)
+}
+
 // load reads the root object's footer, or finds that the cached one still holds. It returns
 // nil if there is no root object.
 func (c *Catalog) load(ctx context.Context) (*snapshot, error) {
@@ -91,7 +107,7 @@ func (c *Catalog) readFooter(ctx context.Context, s *snapshot) error {
 		}
 	}
 	s.footer = s.have[len(s.have)-n:]
-	s.m, err = manifest.DecodeFooter(s.footer)
+	s.m, err = c.o.Seal.DecodeFooter(s.footer)
 	return err
 }
 
@@ -213,7 +229,7 @@ func (c *Catalog) recall() *snapshot {
 	etag, footer := b[9:9+int(b[8])], b[9+int(b[8]):]
 	s := &snapshot{size: int64(binary.LittleEndian.Uint64(b)), etag: string(etag), footer: footer}
 	s.have, s.off = s.footer, s.size-int64(len(s.footer))
-	m, err := manifest.DecodeFooter(s.footer)
+	m, err := c.o.Seal.DecodeFooter(s.footer) // who may write to the cache cannot seal either
 	if err != nil {
 		return nil
 	}
