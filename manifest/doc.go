@@ -108,8 +108,8 @@
 //	n x { uvarint pack, uvarint offset, uvarint length, tag[16] }
 //
 // pack 0 means that the child lies in the same object as the page itself; pack i is the i-th
-// of the names, each listed once, in the order of their first use. Offset and length are those
-// of the child's frame in that object. The level of a child is one less than that of the page.
+// of the names, each listed once, in the order of their first use. Offset (below 2^62) and length
+// are those of the child's frame in that object. The level of a child is one less than that of the page.
 //
 // A reader refuses a page that does not match tag, ident, level, first key, files and bytes as
 // its parent states them; more than 4,096 entries or children; keys that do not ascend or that
@@ -148,8 +148,9 @@
 // In a ref the pack name of 16 zero bytes means the root object itself. The lists are sorted,
 // each name and each run once, at most 2^18 packs of each kind and 256 intents. Times are nanoseconds since 1970 by some writer's clock. uuid is
 // drawn when the manifest is first made and stays; generation is 1 then and one more at each
-// rewrite; writer and run name, by random numbers, who wrote and which process means to. live
-// counts the bytes of a pack that are frames of the present tree.
+// rewrite, and below 2^63; writer and run name, by random numbers, who wrote and which process means to. live
+// counts the bytes of a pack that are frames of the present tree, and no pack is both among those of
+// the present tree and retired.
 //
 // A reader takes the last 12 bytes of the object for the length of the footer, at most 16 MiB,
 // then the footer; it needs no byte before it to know the root, and need not look at the head.

@@ -30,6 +30,31 @@ var (
 	})
 )
 
+// oneFrame reports whether b is one zstd frame, without a dictionary, and nothing else. Of many
+// small ones together the decoder would copy the first again for each that follows.
+func oneFrame(b []byte) bool {
+	var h zstd.Header
+	if h.Decode(b) != nil || h.Skippable || h.DictionaryID != 0 {
+		return false
+	}
+	b = b[min(h.HeaderSize, len(b)):]
+	for last := false; !last; {
+		if len(b) < 3 {
+			return false
+		}
+		head := uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16
+		size := int(head >> 3)
+		if head>>1&3 == 1 { // one byte, repeated
+			size = 1
+		}
+		if last = head&1 == 1; len(b) < 3+size {
+			return false
+		}
+		b = b[3+size:]
+	}
+	return len(b) == map[bool]int{true: 4}[h.HasCheckSum]
+}
+
 // AppendFrame appends a page to dst as the frame in which it is stored, and returns where it
 // lies in dst. Children that lie in the zero pack are stored as lying in the same object as
 // the page.
@@ -44,6 +69,9 @@ func AppendFrame(dst []byte, p *Page) ([]byte, Location) {
 func DecodeFrame(frame []byte, ref Ref) (*Page, error) {
 	if uint64(len(frame)) != uint64(ref.At.Len) || TagOf(frame) != ref.At.Tag {
 		return nil, corrupt("page at %q does not match its tag", ref.First)
+	}
+	if !oneFrame(frame) {
+		return nil, corrupt("page at %q is not one zstd frame", ref.First)
 	}
 	b, err := decoder().DecodeAll(frame, nil)
 	if err != nil {

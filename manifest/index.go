@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// maxOffset bounds offsets, so that sums with lengths stay in range.
+const maxOffset = 1 << 62
+
 // maxLevel bounds the height of a tree: three levels of index pages carry a billion entries.
 const maxLevel = 8
 
@@ -116,7 +119,9 @@ func appendPlace(b []byte, at Location) []byte {
 }
 
 func readPlace(r *reader) (at Location) {
-	at.Off = uint64(r.size())
+	if at.Off = r.uvarint(); at.Off >= maxOffset {
+		r.fail("offset %d is out of range", at.Off)
+	}
 	at.Len = uint32(r.count(maxPageBytes, "bytes in a frame"))
 	copy(at.Tag[:], r.bytes(len(at.Tag)))
 	return at

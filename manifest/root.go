@@ -163,17 +163,23 @@ func decodeFooter(r *reader) (*Manifest, error) {
 	if r.err == nil && rootDigest(m.Root.Top) != m.Root.Digest {
 		r.fail("root digest is not that of the top page")
 	}
-	for range r.count(MaxPacks, "packs") {
+	for n := r.count(MaxPacks, "packs"); n > 0 && r.err == nil; n-- {
 		m.Packs = append(m.Packs, Pack{Name: PackName(r.id()), Size: r.uvarint(), Live: r.uvarint()})
 	}
-	for range r.count(MaxPacks, "retired packs") {
+	for n := r.count(MaxPacks, "retired packs"); n > 0 && r.err == nil; n-- {
 		m.Retired = append(m.Retired, Retired{Name: PackName(r.id()), Since: int64(r.u64())})
 	}
-	for range r.count(MaxIntents, "intents") {
+	for n := r.count(MaxIntents, "intents"); n > 0 && r.err == nil; n-- {
 		m.Intents = append(m.Intents, readIntent(r))
 	}
-	if r.err == nil && !m.sorted() {
+	switch {
+	case r.err != nil:
+	case !m.sorted():
 		r.fail("packs or intents are not in order")
+	case !m.sound():
+		r.fail("packs are in use and retired, or hold more than they have")
+	case m.Generation == 0 || m.Generation >= 1<<63:
+		r.fail("generation %d", m.Generation)
 	}
 	if err := r.end(); err != nil {
 		return nil, err
@@ -191,6 +197,21 @@ func (m *Manifest) sorted() bool {
 	return ascending(m.Packs, func(p Pack) ID { return ID(p.Name) }) &&
 		ascending(m.Retired, func(p Retired) ID { return ID(p.Name) }) &&
 		ascending(m.Intents, func(i Intent) ID { return i.Run })
+}
+
+// sound reports whether no pack is both in use and retired, which would have it removed, and none
+// has more bytes in use than it has.
+func (m *Manifest) sound() bool {
+	retired := m.Retired
+	for _, p := range m.Packs {
+		for len(retired) > 0 && bytes.Compare(retired[0].Name[:], p.Name[:]) < 0 {
+			retired = retired[1:]
+		}
+		if p.Live > p.Size || len(retired) > 0 && retired[0].Name == p.Name {
+			return false
+		}
+	}
+	return true
 }
 
 func ascending[T any](list []T, id func(T) ID) bool {

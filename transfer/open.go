@@ -208,13 +208,13 @@ func denied(err error) bool {
 
 // settle finishes what runs left that did not come to their end.
 func (r *run) settle(ctx context.Context) error {
-	left, err := r.catalog.Abandoned(ctx)
-	if err != nil {
-		return err
-	}
-	for _, a := range left {
+	for _, left := range r.catalog.Abandoned() {
 		r.note("an earlier run did not finish; looking at what it left")
-		if err := r.takeOver(ctx, a.Intent.Range, a.Doomed, []manifest.ID{a.Intent.Run}); err != nil {
+		doomed, err := r.catalog.DoomedBy(ctx, left.Run)
+		if err != nil {
+			return err
+		}
+		if err := r.takeOver(ctx, left.Range, doomed, []manifest.ID{left.Run}); err != nil {
 			return err
 		}
 	}

@@ -168,27 +168,11 @@ func (c *Catalog) Tree(ctx context.Context) manifest.Tree {
 	return c.tree(ctx, c.cur)
 }
 
-// An Abandoned intent was left by a run that is no more.
-type Abandoned struct {
-	Intent manifest.Intent
-	Doomed []manifest.Entry // objects that it was deleting
-}
-
 // Abandoned returns the intents of runs that did not finish and that this writer may take
-// over: its own earlier ones, and those whose lease has run out.
-func (c *Catalog) Abandoned(ctx context.Context) ([]Abandoned, error) {
-	var list []Abandoned
-	for _, i := range c.intents() {
-		if !c.dead(i) || i.Run == c.run {
-			continue
-		}
-		doomed, err := c.doomed(ctx, i)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, Abandoned{Intent: i, Doomed: doomed})
-	}
-	return list, nil
+// over: its own earlier ones, and those whose lease has run out. What they were deleting is told by
+// DoomedBy, one by one: each may be a page that takes much memory.
+func (c *Catalog) Abandoned() []manifest.Intent {
+	return slices.DeleteFunc(c.intents(), func(i manifest.Intent) bool { return !c.dead(i) || i.Run == c.run })
 }
 
 // Foreign returns the intents of other writers that are to be respected.
@@ -204,8 +188,13 @@ func (c *Catalog) Intents() []manifest.Intent { return c.intents() }
 // Doomed returns the entries that this run's own intent lists as being deleted: those of the
 // last edit that nothing stood in the way of.
 func (c *Catalog) Doomed(ctx context.Context) ([]manifest.Entry, error) {
+	return c.DoomedBy(ctx, c.run)
+}
+
+// DoomedBy returns the entries that the intent of a run lists as being deleted.
+func (c *Catalog) DoomedBy(ctx context.Context, run manifest.ID) ([]manifest.Entry, error) {
 	for _, i := range c.intents() {
-		if i.Run == c.run {
+		if i.Run == run {
 			return c.doomed(ctx, i)
 		}
 	}

@@ -16,6 +16,11 @@ import (
 const (
 	packSize    = 8 << 20
 	inlineLimit = 256 << 10
+	// rootLimit is the most that is read of a root object, or written to one. Somebody else may have put a
+	// larger one there.
+	rootLimit = 64 << 20
+	// removals is how many retired packs a commit removes at most.
+	removals = 1000
 	// keepRetired is how long a pack stays after the last root that named it, for its readers.
 	keepRetired = 24 * time.Hour
 )
@@ -111,9 +116,9 @@ func (w *composer) carry(r manifest.Ref) (manifest.Location, bool, error) {
 }
 
 // inline returns a frame of the present root object. The first that is not at hand brings in
-// the rest of the object with one request.
+// the rest of the object with one request, unless that is larger than it should be.
 func (w *composer) inline(r manifest.Ref) ([]byte, error) {
-	if w.base.inline(r.At) == nil && (w.c.o.Pages == nil || w.c.o.Pages.Recall(r.At.Tag[:]) == nil) {
+	if w.base.size <= rootLimit && w.base.inline(r.At) == nil && (w.c.o.Pages == nil || w.c.o.Pages.Recall(r.At.Tag[:]) == nil) {
 		if err := w.c.extend(w.ctx, w.base, int64(manifest.HeadSize)); err != nil {
 			return nil, err
 		}
@@ -186,10 +191,14 @@ func (w *composer) listPacks(m *manifest.Manifest, now time.Time) {
 	if w.base == nil {
 		return
 	}
+	tries := 0
 	for _, r := range w.base.m.Retired {
 		// Removed before the root forgets it: a crash between the two leaves nothing behind.
 		// A failure is no harm either, the next commit tries again.
-		old := now.UnixNano()-r.Since > int64(keepRetired)
+		old := time.Unix(0, r.Since).Before(now.Add(-keepRetired)) && tries < removals
+		if old {
+			tries++
+		}
 		if !old || w.c.store.Delete(w.ctx, w.c.o.Prefix+packKey(r.Name), bucket.Condition{}) != nil {
 			m.Retired = append(m.Retired, r)
 		}
@@ -209,6 +218,9 @@ func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) erro
 				if err != nil {
 					return err
 				}
+				if len(w.body)+len(frame) > rootLimit {
+					return fmt.Errorf("%w: intents of more than %d bytes", manifest.ErrCorrupt, rootLimit)
+				}
 				moved := *i.Doomed // the present root goes on to name the old place
 				moved.At.Off = uint64(len(w.body))
 				i.Doomed = &moved
@@ -219,6 +231,9 @@ func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) erro
 	}
 	if e.Range == nil && len(e.Doomed) == 0 {
 		return nil
+	}
+	if len(e.Doomed) > manifest.MaxPage {
+		panic("catalog: too many objects are to be deleted at once")
 	}
 	if len(m.Intents) >= manifest.MaxIntents {
 		return fmt.Errorf("%d other runs are under way", len(m.Intents))

@@ -202,14 +202,21 @@ func (c *Catalog) keep(tag manifest.Tag, frame []byte) {
 	}
 }
 
-// get reads all of an object, or of the range that o asks for.
+// get reads the range of an object that o asks for: one of known length.
 func (c *Catalog) get(ctx context.Context, name string, o bucket.GetOptions) ([]byte, bucket.Object, error) {
 	body, obj, err := c.store.Get(ctx, c.o.Prefix+name, o)
 	if err != nil {
 		return nil, obj, err
 	}
 	defer body.Close()
-	b, err := io.ReadAll(body)
+	want := o.Length
+	if o.Offset < 0 {
+		want = -o.Offset
+	}
+	b, err := io.ReadAll(io.LimitReader(body, want+1))
+	if err == nil && int64(len(b)) > want {
+		err = fmt.Errorf("%w: more bytes than were asked for", manifest.ErrCorrupt)
+	}
 	return b, obj, err
 }
 
