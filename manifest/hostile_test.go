@@ -249,7 +249,7 @@ func FuzzTree(f *testing.F) {
 		s := newShelf()
 		var refs []Ref
 		for len(b) > 0 && len(refs) < 64 {
-			level, n := b[0]>>4, int(b[0]&15)
+			level, n := min(b[0]>>4, maxLevel), int(b[0]&15)
 			b = b[1:]
 			p := &Page{Level: level}
 			for ; n > 0 && len(b) > 0; n-- {

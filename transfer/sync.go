@@ -112,6 +112,11 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil && !within(r.intent, r.doubt) {
 		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt}) // nothing came after a look at the bucket
 	}
+	if err == nil && r.catalog != nil && !r.o.DryRun {
+		if _, err := r.catalog.Sweep(ctx); err != nil {
+			r.note("%v", err) // it is tried again
+		}
+	}
 	return err
 }
 

@@ -128,6 +128,8 @@ func (q *request) checkTogether() error {
 		return errors.New("--manifest-key goes with --compare content only: what a listing says is not sealed")
 	case g.text("manifest-key") != "" && g.on("rebuild-manifest") && down:
 		return errors.New("--rebuild-manifest lists the source, and what a listing says is not sealed: it does not go with --manifest-key here")
+	case g.on("strict") && q.strategy() != compare.Content:
+		return errors.New("--strict goes with --compare content only: without a manifest nothing keeps two writers apart")
 	case g.on("accept-rollback") && g.text("manifest-key") == "":
 		return errors.New("--accept-rollback goes with --manifest-key")
 	case g.text("compare") != "" && (g.on("size-only") || g.on("exact-timestamps")):

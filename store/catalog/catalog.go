@@ -102,11 +102,13 @@ type Catalog struct {
 	diverged bool
 	// careful is set once a probe found that the server ignores conditions: then the root is
 	// read before it is written, which narrows the gap for another writer but does not close it.
-	careful  bool
-	powers   Powers // what the probe found
-	leased   bool   // this run has the lease
-	doubt    string // see Doubt
-	packSize int    // packSize, but for tests
+	careful    bool
+	powers     Powers // what the probe found
+	leased     bool   // this run has the lease
+	doubt      string // see Doubt
+	committed  bool   // this run has stored the root
+	packSize   int    // packSize, but for tests
+	mergeAbove int    // mergeAbove, but for tests
 }
 
 // Open reads the root. A prefix without one is no error: see Exists. Errors are
@@ -118,7 +120,10 @@ func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) 
 	if o.Wait == nil {
 		o.Wait = wait
 	}
-	c := &Catalog{store: store, o: o, run: newID(), packSize: packSize}
+	if o.Seal != nil {
+		o.Mark = o.Mark.sealed()
+	}
+	c := &Catalog{store: store, o: o, run: newID(), packSize: packSize, mergeAbove: mergeAbove}
 	load := c.loadSeen
 	if o.Rebuild {
 		load = c.disregard

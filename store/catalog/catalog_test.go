@@ -44,6 +44,7 @@ type writer struct {
 	store    bucket.Store
 	o        Options
 	packSize int // 0: the real one
+	merge    int // mergeAbove; 0: the real one
 }
 
 func newWriter(s bucket.Store) *writer {
@@ -61,6 +62,9 @@ func (w *writer) open(t *testing.T) *Catalog {
 	}
 	if w.packSize > 0 {
 		c.packSize = w.packSize
+	}
+	if w.merge > 0 {
+		c.mergeAbove = w.merge
 	}
 	return c
 }

@@ -79,11 +79,11 @@ func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 
 // take goes on from a root that this run has stored.
 func (c *Catalog) take(next *snapshot) {
-	c.cur = next
+	c.cur, c.committed = next, true
 	c.remember(next)
 	// A mark that cannot be moved would have stopped the run when it began. One that cannot be
 	// moved any more is an earlier one, and no less true.
-	_ = c.o.Mark.move(c.sighting(next))
+	_ = c.o.Mark.move(next.sighting())
 }
 
 // publish stores the root object if the present one is still the base of next.

@@ -16,6 +16,10 @@ import (
 const (
 	packSize    = 8 << 20
 	inlineLimit = 256 << 10
+	// mergeAbove is how many packs of which less than a quarter is in use there may be. When there are
+	// more, what is in use of them is put together anew. So a tree has at most so many packs more than
+	// four times what it needs, and each byte of its pages is copied that way a few times at most.
+	mergeAbove = 64
 	// rootLimit is the most that is read of a root object, or written to one. Somebody else may have put a
 	// larger one there.
 	rootLimit = 64 << 20
@@ -35,7 +39,8 @@ type composer struct {
 	head  manifest.ID
 	live  uint64 // bytes of frames in body
 	packs map[manifest.PackName]manifest.Pack
-	new   []manifest.PackName // sealed so far
+	merge map[manifest.PackName]bool // packs of which nothing is to stay where it is
+	new   []manifest.PackName        // sealed so far
 	b     *manifest.Builder
 }
 
@@ -51,6 +56,7 @@ func (c *Catalog) compose(ctx context.Context, e Edit) (*snapshot, error) {
 			w.packs[p.Name] = p
 		}
 	}
+	w.chooseMerge()
 	if err := u.Apply(w.b, e.Changes); err != nil {
 		return nil, err
 	}
@@ -68,6 +74,19 @@ func (c *Catalog) compose(ctx context.Context, e Edit) (*snapshot, error) {
 		}
 	}
 	return w.finish(root, e)
+}
+
+// chooseMerge chooses the packs that are to be put together, if there are too many small ones.
+func (w *composer) chooseMerge() {
+	small := map[manifest.PackName]bool{}
+	for name, p := range w.packs {
+		if p.Live < uint64(w.c.packSize)/4 {
+			small[name] = true
+		}
+	}
+	if len(small) > w.c.mergeAbove {
+		w.merge = small
+	}
 }
 
 // begin starts an empty body.
@@ -90,35 +109,38 @@ func (w *composer) store(p *manifest.Page) (at manifest.Location, err error) {
 }
 
 // carry says where a page of the present tree that stays is in the next one. Pages in packs
-// stay where they are. Leaves in the root object move along; index pages there are taken apart,
-// since they say where in the object their children are.
+// stay where they are. Leaves in the root object, and in packs that are merged, move along; index
+// pages there are taken apart, since they say where in the object their children are, and all of
+// them are when packs are merged: their children may be moving.
 func (w *composer) carry(r manifest.Ref) (manifest.Location, bool, error) {
-	if r.At.Pack != (manifest.PackName{}) {
-		return r.At, true, nil
-	}
-	if r.Level > 0 {
+	inline := r.At.Pack == (manifest.PackName{})
+	switch {
+	case r.Level > 0 && (inline || w.merge != nil):
 		return manifest.Location{}, false, nil
+	case !inline && !w.merge[r.At.Pack]:
+		return r.At, true, nil
 	}
 	frame, err := w.inline(r)
 	if err != nil {
 		return manifest.Location{}, false, err
 	}
+	w.dropped(r)
 	if len(w.body) > w.c.packSize {
 		if _, err := w.seal(); err != nil {
 			return manifest.Location{}, false, err
 		}
 	}
 	at := r.At
-	at.Off = uint64(len(w.body))
+	at.Pack, at.Off = manifest.PackName{}, uint64(len(w.body))
 	w.body = append(w.body, frame...)
 	w.live += uint64(at.Len)
 	return at, true, nil
 }
 
-// inline returns a frame of the present root object. The first that is not at hand brings in
+// inline returns a frame of the present root object, or of a pack. The first that is not at hand brings in
 // the rest of the object with one request, unless that is larger than it should be.
 func (w *composer) inline(r manifest.Ref) ([]byte, error) {
-	if w.base.size <= rootLimit && w.base.inline(r.At) == nil && (w.c.o.Pages == nil || w.c.o.Pages.Recall(r.At.Tag[:]) == nil) {
+	if r.At.Pack == (manifest.PackName{}) && w.base.size <= rootLimit && w.base.inline(r.At) == nil && (w.c.o.Pages == nil || w.c.o.Pages.Recall(r.At.Tag[:]) == nil) {
 		if err := w.c.extend(w.ctx, w.base, int64(manifest.HeadSize)); err != nil {
 			return nil, err
 		}

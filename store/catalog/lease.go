@@ -78,12 +78,12 @@ func (c *Catalog) Lease(ctx context.Context) error {
 		err = c.writeLease(ctx, etag)
 	}
 	if err == nil {
+		c.leased = true // so that it is given up, whatever comes
 		err = c.o.Wait(ctx, max(leasePause, 4*c.o.Now().Sub(begun)))
 	}
 	if err != nil {
 		return fmt.Errorf("take the lease %s%s: %w", c.o.Prefix, leaseName, err)
 	}
-	c.leased = true
 	return c.keepLease(ctx)
 }
 

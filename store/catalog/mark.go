@@ -21,6 +21,7 @@ var ErrRolledBack = errors.New("the manifest is older than one seen before, or a
 type Mark struct {
 	file   string
 	frozen bool // it is looked at and not moved
+	synced bool // it outlives a loss of power
 }
 
 // NewMark returns the mark that dir keeps for a place.
@@ -34,28 +35,29 @@ func (m *Mark) Frozen() *Mark {
 	if m == nil {
 		return nil
 	}
-	return &Mark{m.file, true}
+	return &Mark{m.file, true, m.synced}
+}
+
+// sealed is the mark for what is sealed, which no manifest moves that is not.
+func (m *Mark) sealed() *Mark {
+	if m == nil {
+		return nil
+	}
+	return &Mark{m.file + "-sealed", m.frozen, true}
 }
 
 // A sighting is a manifest that was seen.
 type sighting struct {
-	sealed     bool
 	uuid, head manifest.ID
 	generation uint64
 }
 
-func (c *Catalog) sighting(s *snapshot) sighting {
-	return sighting{c.o.Seal != nil, s.m.UUID, s.m.Head, s.m.Generation}
-}
+func (s *snapshot) sighting() sighting { return sighting{s.m.UUID, s.m.Head, s.m.Generation} }
 
-const sightingBytes = 1 + 16 + 16 + 8
+const sightingBytes = 16 + 16 + 8
 
 func (s sighting) encode() []byte {
-	b := []byte{0}
-	if s.sealed {
-		b[0] = 1
-	}
-	b = append(append(b, s.uuid[:]...), s.head[:]...)
+	b := append(append([]byte(nil), s.uuid[:]...), s.head[:]...)
 	b = binary.LittleEndian.AppendUint64(b, s.generation)
 	tag := manifest.TagOf(b)
 	return append(b, tag[:]...)
@@ -76,7 +78,7 @@ func (m *Mark) last() (*sighting, error) {
 	if len(b) != sightingBytes+len(manifest.Tag{}) || manifest.TagOf(b[:sightingBytes]) != manifest.Tag(b[sightingBytes:]) {
 		return nil, fmt.Errorf("%s is damaged", m.file)
 	}
-	return &sighting{b[0] == 1, manifest.ID(b[1:]), manifest.ID(b[17:]), binary.LittleEndian.Uint64(b[33:])}, nil
+	return &sighting{manifest.ID(b), manifest.ID(b[16:]), binary.LittleEndian.Uint64(b[32:])}, nil
 }
 
 // move keeps a sighting, unless a later one of the same manifest is kept already.
@@ -84,7 +86,7 @@ func (m *Mark) move(now sighting) error {
 	if m == nil {
 		return nil
 	}
-	if old, err := m.last(); err == nil && old != nil && old.sealed == now.sealed && old.uuid == now.uuid && old.generation >= now.generation {
+	if old, err := m.last(); err == nil && old != nil && old.uuid == now.uuid && old.generation >= now.generation {
 		return nil
 	}
 	return m.set(now)
@@ -103,7 +105,7 @@ func (m *Mark) set(now sighting) error {
 		return err
 	}
 	_, err = f.Write(now.encode())
-	if now.sealed {
+	if m.synced {
 		err = errors.Join(err, f.Sync())
 	}
 	err = errors.Join(err, f.Close())
@@ -139,13 +141,10 @@ func (old *sighting) doubt(now *sighting) string {
 func (c *Catalog) recognise(old *sighting, cur *snapshot) error {
 	var now *sighting
 	if cur != nil {
-		seen := c.sighting(cur)
+		seen := cur.sighting()
 		now = &seen
 	}
 	doubt := old.doubt(now)
-	if c.o.Seal != nil && old != nil && !old.sealed && now == nil {
-		doubt = "" // what is gone was not sealed
-	}
 	switch {
 	case doubt == "" || c.o.AcceptRollback:
 	case c.o.Seal != nil:

@@ -192,6 +192,19 @@ func TestRollBack(t *testing.T) {
 	if err := w.reopen(); !errors.Is(err, ErrRolledBack) {
 		t.Errorf("the other line of history: %v", err)
 	}
+
+	// One that is not sealed, which a run without a key meets, leaves no way around.
+	keyless := newWriter(store)
+	keyless.o.Mark, keyless.o.Rebuild = mark, true
+	commit(t, keyless.open(t), Edit{Changes: puts(many(10, 0)...)})
+	keyless.o.Rebuild = false
+	keyless.open(t)
+	if err := store.Delete(context.Background(), "p/"+rootName, bucket.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.reopen(); !errors.Is(err, ErrRolledBack) {
+		t.Errorf("taken away after a run without a key: %v", err)
+	}
 }
 
 // Where nothing is sealed, a step back is told and not refused.
@@ -241,7 +254,7 @@ func TestMarkMovesWithCommits(t *testing.T) {
 	if err := errors.Join(a.reopen(), b.reopen()); err != nil {
 		t.Error(err)
 	}
-	last, err := a.o.Mark.last()
+	last, err := a.o.Mark.sealed().last()
 	if err != nil || last.generation != a.open(t).Generation() {
 		t.Errorf("the mark is at %+v, %v; the manifest at %d", last, err, a.open(t).Generation())
 	}
@@ -252,15 +265,15 @@ func TestDamagedMark(t *testing.T) {
 	w := newWriter(store)
 	w.o.Seal, w.o.Mark = aSeal(), NewMark(t.TempDir(), "place")
 	commit(t, w.open(t), Edit{Changes: puts(entry("a", 0))})
-	b, err := os.ReadFile(w.o.Mark.file)
+	b, err := os.ReadFile(w.o.Mark.sealed().file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(w.o.Mark.file); err != nil || info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(w.o.Mark.sealed().file); err != nil || info.Mode().Perm()&0o077 != 0 {
 		t.Errorf("others may read %v, %v", info.Mode(), err)
 	}
 	for _, bad := range [][]byte{nil, b[:5], append(slices.Clone(b), 0), append([]byte{b[0] ^ 1}, b[1:]...)} {
-		if err := os.WriteFile(w.o.Mark.file, bad, 0o600); err != nil {
+		if err := os.WriteFile(w.o.Mark.sealed().file, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.reopen(); err == nil {

@@ -1,0 +1,100 @@
+package catalog
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"merkur/manifest"
+	"merkur/store/bucket"
+)
+
+const (
+	sweepEvery = 7 * 24 * time.Hour
+	// orphanAge is how old a pack has to be, by the server's clock, before it goes for want of a
+	// root that names it: older than any root that is still being put together.
+	orphanAge = 24 * time.Hour
+)
+
+// Sweep removes packs that no root names: runs that died, and rebuilt manifests, have left them.
+// It lists the packs, once a week at most and only after a commit of this run, and returns how
+// many it removed.
+//
+// That makes it safe: a root that is based on one before that commit cannot be published any
+// more, and one that is based on it, or on a later one, has no pack that is a day older.
+func (c *Catalog) Sweep(ctx context.Context) (removed int, err error) {
+	if !c.committed || c.o.Rebuild || !c.sweepIsDue() {
+		return 0, nil
+	}
+	root, err := c.store.Head(ctx, c.o.Prefix+rootName, bucket.HeadOptions{})
+	if err == nil && root.ETag == c.cur.etag && !root.Modified.IsZero() {
+		removed, err = c.removeOrphans(ctx, root.Modified.Add(-orphanAge))
+	}
+	if err != nil && !denied(err) {
+		return removed, fmt.Errorf("remove packs that nobody names: %w", err)
+	}
+	c.o.State.Remember(c.sweepRecord(), binary.LittleEndian.AppendUint64(nil, uint64(c.o.Now().UnixNano())))
+	return removed, nil
+}
+
+func (c *Catalog) sweepRecord() []byte { return []byte("swept " + c.o.Place) }
+
+// sweepIsDue reports whether the last sweep was long ago. Who has not been here before begins to
+// count.
+func (c *Catalog) sweepIsDue() bool {
+	if c.o.State == nil {
+		return false
+	}
+	now := c.o.Now().UnixNano()
+	b := c.o.State.Recall(c.sweepRecord())
+	if len(b) != 8 {
+		c.o.State.Remember(c.sweepRecord(), binary.LittleEndian.AppendUint64(nil, uint64(now)))
+		return false
+	}
+	age := now - int64(binary.LittleEndian.Uint64(b))
+	return age < 0 || age > int64(sweepEvery)
+}
+
+// removeOrphans removes the packs that the root does not name and that were stored before an
+// instant: so many as one commit may remove.
+func (c *Catalog) removeOrphans(ctx context.Context, before time.Time) (removed int, err error) {
+	named := map[manifest.PackName]bool{}
+	for _, p := range c.cur.m.Packs {
+		named[p.Name] = true
+	}
+	for _, p := range c.cur.m.Retired {
+		named[p.Name] = true
+	}
+	seen := 0
+	for obj, err := range c.store.List(ctx, c.o.Prefix+packs, "") {
+		if err != nil {
+			return removed, err
+		}
+		if seen++; removed == removals || seen > 2*manifest.MaxPacks {
+			break
+		}
+		name, ok := parsePack(strings.TrimPrefix(obj.Key, c.o.Prefix+packs))
+		if !ok || named[name] || obj.Modified.IsZero() || !obj.Modified.Before(before) {
+			continue
+		}
+		err = c.store.Delete(ctx, obj.Key, c.heeded(bucket.Condition{IfMatch: obj.ETag}, c.powers.DeleteConditions))
+		if err != nil && !errors.Is(err, bucket.ErrChanged) {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
+}
+
+// parsePack is the inverse of packKey, but for the directory.
+func parsePack(s string) (name manifest.PackName, ok bool) {
+	if len(s) != 2*len(name) || strings.ToLower(s) != s {
+		return name, false
+	}
+	_, err := hex.Decode(name[:], []byte(s))
+	return name, err == nil
+}
