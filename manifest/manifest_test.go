@@ -549,3 +549,58 @@ func TestLeavesAreThoseOfTheBuilder(t *testing.T) {
 		}
 	}
 }
+
+// Leaves from a key on are the last of all leaves, from the one that the key belongs to.
+func TestLeavesFrom(t *testing.T) {
+	es := inOrder(randomTree(rand.New(rand.NewPCG(3, 4)), 20_000))
+	s, root := build(t, es)
+	var firsts []string
+	for leaf := range s.tree(root).Leaves() {
+		firsts = append(firsts, leaf.First)
+	}
+	for _, from := range []string{"", es[0].Key, es[777].Key, firsts[3], firsts[3] + "\x00", es[len(es)-1].Key, es[len(es)-1].Key + "x"} {
+		n, _ := slices.BinarySearch(firsts, from+"\x00")
+		want := firsts[max(n-1, 0):]
+		var got []string
+		for leaf, err := range s.tree(root).LeavesFrom(from) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, leaf.First)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("from %q: %d leaves, want %d", from, len(got), len(want))
+		}
+	}
+}
+
+func TestPick(t *testing.T) {
+	for _, n := range []int{0, 1, 600, 20_000} {
+		es := inOrder(randomTree(rand.New(rand.NewPCG(3, 5)), n))
+		s, root := build(t, es)
+		for _, positions := range [][]uint64{{}, {0}, {0, 1, 2}, {uint64(n) / 2, uint64(max(n, 1) - 1), uint64(n)}, {1 << 40}} {
+			var want, got []Entry
+			for i, p := range positions {
+				if p < uint64(n) && (i == 0 || p > positions[i-1]) {
+					want = append(want, es[p])
+				}
+			}
+			fetched := map[Location]bool{}
+			tree := s.tree(root)
+			fetch := tree.Fetch
+			tree.Fetch = func(r Ref) ([]byte, error) {
+				fetched[r.At] = true
+				return fetch(r)
+			}
+			for e, err := range tree.Pick(slices.Compact(positions)) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, e)
+			}
+			if sameEntries(t, got, want); len(fetched) > 1+2*len(positions) {
+				t.Errorf("%d pages are fetched for %d entries", len(fetched), len(positions))
+			}
+		}
+	}
+}

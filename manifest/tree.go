@@ -92,8 +92,47 @@ func (t Tree) Find(keys []string) iter.Seq2[Entry, error] {
 	}
 }
 
+// Pick yields the entries at some positions, which ascend and count from 0 in key order. It fetches
+// only the pages that hold one of them.
+func (t Tree) Pick(positions []uint64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		c := newTreeCursor(t)
+		for before := uint64(0); len(positions) > 0; {
+			s, err := c.peek()
+			switch {
+			case err != nil:
+				yield(Entry{}, err)
+				return
+			case s == nil:
+				return
+			case s.page != nil && before+s.page.Files <= positions[0]:
+				before += s.page.Files
+				c.next()
+			case s.page != nil:
+				if err := c.expand(); err != nil {
+					yield(Entry{}, err)
+					return
+				}
+			default:
+				wanted := before == positions[0]
+				before++
+				c.next()
+				if !wanted {
+					continue
+				}
+				if positions = positions[1:]; !yield(*s.entry, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Leaves yields the leaves of the tree in key order, without fetching any of them.
-func (t Tree) Leaves() iter.Seq2[Ref, error] {
+func (t Tree) Leaves() iter.Seq2[Ref, error] { return t.LeavesFrom("") }
+
+// LeavesFrom yields the leaves from the one on that may hold the key from.
+func (t Tree) LeavesFrom(from string) iter.Seq2[Ref, error] {
 	return func(yield func(Ref, error) bool) {
 		c := newTreeCursor(t)
 		for {
@@ -104,6 +143,8 @@ func (t Tree) Leaves() iter.Seq2[Ref, error] {
 				return
 			case s == nil:
 				return
+			case s.end != "" && s.end <= from:
+				c.next()
 			case s.page.Level == 0:
 				c.next()
 				if !yield(*s.page, nil) {
