@@ -100,6 +100,7 @@ type Catalog struct {
 	// diverged is set once somebody else's commit came between ours: from then on changes are
 	// checked against what the root says before they are made to it.
 	diverged bool
+	met      int // commits of others that were found when the root was read again
 	// careful is set once a probe found that the server ignores conditions: then the root is
 	// read before it is written, which narrows the gap for another writer but does not close it.
 	careful    bool
@@ -171,6 +172,41 @@ func (c *Catalog) Tree(ctx context.Context) manifest.Tree {
 		return manifest.Tree{Root: emptyRoot()}
 	}
 	return c.tree(ctx, c.cur)
+}
+
+// Refresh reads the root again. The tree is then that of the newest root, whoever wrote it.
+// Errors: [ErrMoved], and those of the store.
+func (c *Catalog) Refresh(ctx context.Context) error {
+	_, err := c.reread(ctx, nil)
+	return err
+}
+
+// Met counts how often the root was found to be another's when it was read again. While it stays
+// the same, nobody else has committed anything between two looks at the root.
+func (c *Catalog) Met() int { return c.met }
+
+// Pending returns those of the keys, which ascend, whose objects another run may be writing or
+// deleting, or may have been when it died.
+func (c *Catalog) Pending(ctx context.Context, keys []string) (map[string]bool, error) {
+	found := map[string]bool{}
+	for _, i := range c.intents() {
+		if i.Run == c.run {
+			continue
+		}
+		doomed, err := c.doomed(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		for k := range doomed {
+			found[doomed[k].Key] = true
+		}
+		for _, key := range keys {
+			if i.Range != nil && i.Range.Contains(key) {
+				found[key] = true
+			}
+		}
+	}
+	return found, nil
 }
 
 // Abandoned returns the intents of runs that did not finish and that this writer may take

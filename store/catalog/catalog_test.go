@@ -656,3 +656,62 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("without a directory: %+v, %v", id, err)
 	}
 }
+
+// A catalog that is read again shows what others have committed, says that it was others, and tells
+// of the keys that they may be changing, whether they are alive or dead.
+func TestRefresh(t *testing.T) {
+	ctx := context.Background()
+	store := &buckettest.Memory{}
+	es := many(10, 0)
+	watching := newWriter(store).open(t)
+	commit(t, watching, Edit{Changes: puts(es...)})
+	refresh := func(met int) {
+		t.Helper()
+		if err := watching.Refresh(ctx); err != nil || watching.Met() != met {
+			t.Errorf("%d roots of others, want %d; %v", watching.Met(), met, err)
+		}
+	}
+	refresh(0)
+	other := newWriter(store).open(t)
+	commit(t, other, Edit{Changes: puts(entry("new", 0))})
+	refresh(1)
+	refresh(1)
+	if _, found, err := watching.Tree(ctx).Get("new"); !found || err != nil {
+		t.Errorf("what the other has committed is not seen: %v", err)
+	}
+	commit(t, watching, Edit{Changes: puts(entry("own", 0)), Range: &manifest.Range{First: "own", Last: "own"}})
+	removal := manifest.Change{Key: es[9].Key, Old: &es[9]}
+	commit(t, other, Edit{Changes: []manifest.Change{removal}, Range: &manifest.Range{First: es[0].Key, Last: es[1].Key}, Doomed: es[9:]})
+	refresh(2)
+	for _, w := range []Options{watching.o, {Prefix: "p/", Now: func() time.Time { return time.Now().Add(2 * Lease) }}} {
+		watching.o.Now = w.Now
+		if w.Now == nil {
+			watching.o.Now = time.Now
+		}
+		got, err := watching.Pending(ctx, []string{es[0].Key, es[5].Key, es[9].Key, "own"})
+		if err != nil || len(got) != 2 || !got[es[0].Key] || !got[es[9].Key] {
+			t.Errorf("pending: %v, %v", got, err)
+		}
+	}
+	store.Delete(ctx, "p/"+rootName, bucket.Condition{})
+	if err := watching.Refresh(ctx); !errors.Is(err, ErrMoved) {
+		t.Errorf("the root is gone: %v", err)
+	}
+}
+
+// Who only writes down what a bucket holds gives way to a run that is deleting it.
+func TestNamingGivesWayToDeleting(t *testing.T) {
+	store := &buckettest.Memory{}
+	es := many(10, 0)
+	naming := newWriter(store).open(t)
+	commit(t, naming, Edit{Changes: puts(es...)})
+	stray := entry("stray", 0)
+	deleting := newWriter(store).open(t)
+	commit(t, deleting, Edit{Changes: []manifest.Change{{Key: stray.Key, Old: &stray}}, Doomed: []manifest.Entry{stray}, Listed: true})
+	got := commit(t, naming, Edit{Changes: puts(stray, entry("zz", 0))})
+	if len(got) != 1 || !got[0].Kept || got[0].Key != stray.Key {
+		t.Errorf("%v", got)
+	}
+	commit(t, deleting, Edit{})
+	audit(t, store, append(slices.Clone(es), entry("zz", 0)))
+}

@@ -138,6 +138,7 @@ func (c *Catalog) reread(ctx context.Context, next *snapshot) (ours bool, err er
 		return false, ErrMoved
 	}
 	c.cur, c.diverged = cur, true
+	c.met++
 	return false, nil
 }
 
@@ -149,6 +150,9 @@ func (c *Catalog) adapt(ctx context.Context, e Edit) (Edit, []Conflict, error) {
 		return e, nil, err
 	}
 	conflicts := c.yield(e.Doomed)
+	if conflicts, err = c.avoid(ctx, e.Changes, conflicts); err != nil {
+		return e, nil, err
+	}
 	if c.diverged {
 		changes, more, err := c.merge(ctx, e)
 		if err != nil {
@@ -201,6 +205,24 @@ func (c *Catalog) yield(doomed []manifest.Entry) (conflicts []Conflict) {
 		}
 	}
 	return conflicts
+}
+
+// avoid adds a conflict for each entry that is to be named while another run is deleting its object.
+// Who says before that the keys are its own meets none; who only writes down what is there may.
+func (c *Catalog) avoid(ctx context.Context, changes []manifest.Change, conflicts []Conflict) ([]Conflict, error) {
+	var named []string
+	for i := range changes {
+		if changes[i].New != nil {
+			named = append(named, changes[i].Key)
+		}
+	}
+	deleting, err := c.Deleting(ctx, named)
+	for _, key := range named {
+		if deleting[key] {
+			conflicts = append(conflicts, Conflict{Key: key, Kept: true})
+		}
+	}
+	return conflicts, err
 }
 
 // without returns a new list of what is not to go.
