@@ -10,6 +10,7 @@ import (
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/transfer/compare"
+	"merkur/transfer/drift"
 	"merkur/transfer/local"
 )
 
@@ -19,8 +20,11 @@ func (r *run) dispose(p pair, c *cutter) error {
 	if r.way == compare.Down && p.from != nil && !local.Plain(p.key) {
 		r.protect(p.key)
 	}
-	if !ok || !r.permitted(a) {
+	if !ok || !r.permitted(a) || r.o.DryRun && r.leaves(a.Key) {
 		return nil
+	}
+	if e, ok := r.expected[a.Key]; ok && a.Old == nil {
+		a.Verb, a.Old, a.Stray = Prove, &e, true
 	}
 	if r.o.Explain {
 		r.report(Event{Why: a.why(r.name(r.o.From, a.Key), r.name(r.o.To, a.Key))})
@@ -103,34 +107,63 @@ func (r *run) reconsiders() bool {
 func (r *run) confirmGone(ctx context.Context) error {
 	err := r.doomed.drop(func(leaf []Action) []bool {
 		there := make([]bool, len(leaf))
+		seen := make([]*manifest.Entry, len(leaf))
 		var g errgroup.Group
 		g.SetLimit(min(deletesAtOnce, r.gate.Most()))
 		for i := range leaf {
 			g.Go(func() error {
-				there[i] = ctx.Err() != nil || r.isThere(ctx, leaf[i])
+				if there[i] = ctx.Err() != nil; !there[i] {
+					seen[i], there[i] = r.isThere(ctx, leaf[i])
+				}
 				return nil
 			})
 		}
 		g.Wait()
+		r.tellThere(ctx, seen)
 		return there
 	})
 	return errors.Join(err, ctx.Err())
 }
 
+// tellThere tells of objects of the source that its manifest does not name. Another run may have put
+// them there since the manifest was read.
+func (r *run) tellThere(ctx context.Context, seen []*manifest.Entry) {
+	var list []suspect
+	for _, e := range seen {
+		if e != nil {
+			list = append(list, suspect{key: e.Key, seen: e})
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	c, err := r.readSource(ctx)
+	if err == nil && c != nil {
+		err = (&watch{r: r, side: r.o.From, catalog: c}).settle(ctx, list, true)
+	}
+	for i := range list {
+		s := &list[i]
+		if err == nil && s.found == drifted && s.class() == drift.New {
+			r.tell(s, true, drift.Keep)
+			continue
+		}
+		r.warn(Warning{Key: s.key, Text: fmt.Sprintf("Skipping file %s. It has come since this run began.", r.name(r.o.From, s.key))})
+	}
+}
+
 // isThere reports whether the source has an object that is about to be deleted at the destination,
-// or may have it, and tells of that.
-func (r *run) isThere(ctx context.Context, a Action) bool {
-	at := target{r.o.From.Store, r.o.From, manifest.Entry{}, a.Key}
-	_, err := at.head(ctx, 0)
+// or may have it; and which, if it has.
+func (r *run) isThere(ctx context.Context, a Action) (*manifest.Entry, bool) {
+	obj, err := target{r.o.From.Store, r.o.From, manifest.Entry{}, a.Key}.head(ctx, 0)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), denied(err):
-		return false
+		return nil, false
 	case ctx.Err() != nil:
+		return nil, true
 	case err != nil:
 		r.fail(a, fmt.Errorf("see whether the source has it: %w", err))
-	default:
-		r.sent.unexpected.Add(1)
-		r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. It is there, though the manifest of the source does not name it.", r.name(r.o.From, a.Key))})
+		return nil, true
 	}
-	return true
+	e := unproven(obj, a.Key)
+	return &e, true
 }

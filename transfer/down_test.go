@@ -279,7 +279,7 @@ func TestDownloadForeignChanges(t *testing.T) {
 	store.Delete(context.Background(), "p/removed", bucket.Condition{})
 	down.write(map[string]string{"changed": "old", "size": "old", "removed": "old"})
 	sum, err := down.try(context.Background(), nil)
-	if err != nil || sum.Failed != 3 || sum.Unexpected != 3 || sum.Transferred != 2 {
+	if err != nil || sum.Failed != 0 || sum.Drift.Total() != 3 || sum.Transferred != 2 {
 		t.Errorf("%+v, %v\n%v", sum, err, down.lines)
 	}
 	for name, want := range map[string]string{"changed": "old", "size": "old", "removed": "old", "new": "1", "kept": "1"} {
@@ -414,7 +414,7 @@ func TestDownloadOfAnObjectReplaced(t *testing.T) {
 			down := newFetcher(t, store)
 			down.o.From.Store, down.o.Parts, down.o.Gate = swaps, small, pace.Fixed(1)
 			down.write(map[string]string{"k": "old"})
-			if sum, err := down.try(context.Background(), nil); err != nil || sum.Failed != 1 || content(down, "k") != "old" {
+			if sum, err := down.try(context.Background(), nil); err != nil || sum.Failed+sum.Drift.Changed != 1 || (sum.Failed == 0) != withManifest || content(down, "k") != "old" {
 				t.Errorf("%d bytes: %+v, %v, %v", size, sum, err, down.lines)
 			}
 			noDrafts(t, down.dir)
@@ -1020,8 +1020,8 @@ func TestDeletesAreConfirmed(t *testing.T) {
 		down := newFetcher(t, store)
 		down.write(map[string]string{"kept": "1", "foreign": "2", "gone": "3"})
 		sum := down.run(func(o *Options) { o.Delete, o.DryRun = true, dry })
-		down.wants("delete gone", "warning Skipping file s3://"+down.o.From.Bucket+"/p/foreign. It is there, though the manifest of the source does not name it.")
-		if sum.Warnings != 1 || sum.Unexpected != 1 || content(down, "foreign") != "2" || (content(down, "gone") == "") == dry {
+		down.wants("delete gone", "drift foreign at the source: foreign-new, keep")
+		if sum.Warnings != 0 || sum.Drift.New != 1 || content(down, "foreign") != "2" || (content(down, "gone") == "") == dry {
 			t.Errorf("dry run %v: %+v", dry, sum)
 		}
 	}

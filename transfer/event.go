@@ -6,6 +6,7 @@ import (
 
 	"merkur/hashing"
 	"merkur/manifest"
+	"merkur/transfer/drift"
 )
 
 // An Event is something that a run tells while it goes on. One of its parts is set.
@@ -14,6 +15,7 @@ type Event struct {
 	Failed  *Failure         // not carried out
 	Problem *hashing.Problem // a local path that was left out
 	Warning *Warning         // something was left out, or done only in part
+	Drift   *Drift           // what somebody else has changed behind the back of a manifest
 	Note    string           // something for the person to know that changes nothing
 	Why     string           // why something is to be done: told only if Options.Explain is set
 }
@@ -108,6 +110,7 @@ type Summary struct {
 	Failed      int64         // actions
 	Problems    int64         // local paths left out
 	Warnings    int64         // other warnings that count for the exit code
-	Unexpected  int64         // objects that somebody else had changed
+	Audited     int64         // keys that an audit compared
+	Drift       drift.Count   // keys at which somebody else had changed something
 	Root        manifest.Root // of the manifest of the side that is in a bucket, of the destination if both are
 }

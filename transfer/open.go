@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,7 +40,9 @@ func (r *run) open(ctx context.Context) error {
 	}
 	var err error
 	if r.catalog.Exists() {
-		err = r.settle(ctx)
+		if err = r.settle(ctx); err == nil {
+			err = r.audit(ctx, &watch{r: r, side: r.o.To, catalog: r.catalog, mends: true, asks: true})
+		}
 	} else {
 		err = r.takeOver(ctx, &manifest.Range{}, nil, nil)
 	}
@@ -56,12 +57,13 @@ func (r *run) reset() {
 	r.policy.unknown, r.policy.open = unknown{}, nil
 	r.cases, r.links = cases{}, &links{}
 	r.seen.from, r.seen.to = 0, 0
-	r.sum.Problems = 0
-	for _, n := range []*atomic.Int64{&r.sent.failed, &r.sent.unexpected, &r.sent.warned, &r.listedObjects} {
+	r.sum.Problems, r.sum.Audited = 0, 0
+	r.met, r.sample, r.picked, r.expected = nil, nil, false, map[string]manifest.Entry{}
+	for _, n := range []*atomic.Int64{&r.sent.failed, &r.sent.left, &r.sent.warned, &r.listedObjects} {
 		n.Store(0)
 	}
 	r.o.Meter.reset()
-	for _, s := range []*spool{&r.doomed, &r.late, &r.odd} {
+	for _, s := range []*spool{&r.doomed, &r.strays, &r.late, &r.odd} {
 		s.close()
 	}
 }
@@ -100,28 +102,19 @@ func (r *run) openSource(ctx context.Context) error {
 	if r.o.From.local() || r.o.Compare != compare.Content || r.o.Rebuild && !sealed {
 		return nil
 	}
-	o := catalog.Options{
-		Prefix: r.o.From.Prefix, Place: r.o.From.Place, Pages: r.o.Pages, State: r.o.State,
-		Seal: r.seal(r.o.From), Mark: r.mark(r.o.FromMark), AcceptRollback: r.o.AcceptRollback,
-	}
-	c, err := catalog.Open(ctx, r.o.From.Store, o)
-	switch {
-	case denied(err) && !sealed:
-		return nil
-	case err != nil:
+	c, err := r.readSource(ctx)
+	if err != nil || c == nil {
 		return err
 	}
-	r.doubtOf(c)
-	switch {
-	case !c.Exists() && sealed:
-		return fmt.Errorf("%s: %w", r.o.From, ErrNoManifest)
-	case !c.Exists():
-		return nil
+	r.source = c
+	if r.way == compare.Down {
+		if err := r.audit(ctx, &watch{r: r, side: r.o.From, catalog: c}); err != nil {
+			return err
+		}
 	}
 	for _, i := range c.Intents() {
 		r.policy.open = hull(r.policy.open, i.Range)
 	}
-	r.source = c
 	return nil
 }
 

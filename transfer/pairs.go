@@ -171,7 +171,7 @@ func (r *run) present() uint64 {
 	case r.o.To.local():
 		return max(r.seen.to, uint64(r.o.Meter.Scanned.Load()))
 	case r.catalog != nil && r.o.Compare == compare.Content:
-		return r.atFirst
+		return r.atFirst + r.strays.n
 	}
 	return r.seen.to
 }

@@ -40,6 +40,9 @@ func (r *run) place(ctx context.Context, a Action, o bucket.PutOptions, p placin
 		now, err := r.store.Head(ctx, key, bucket.HeadOptions{Customer: r.o.To.Customer})
 		switch {
 		case errors.Is(err, bucket.ErrNotFound):
+			if doubt == nil && o.IfMatch != "" {
+				r.meet(encounter{a: a, again: true})
+			}
 			o.Condition = bucket.Condition{IfNone: r.catalog != nil} // somebody removed it: put it back
 		case err != nil:
 			return p.entry(), false, both(doubt, err)

@@ -34,6 +34,9 @@ type Action struct {
 	// Unseen says that there may be something at a local destination that could not be looked
 	// at. It is replaced, as by aws.
 	Unseen bool
+	// Stray says that the manifest of the destination does not name Old: somebody else has put it
+	// there.
+	Stray bool
 
 	moved *atomic.Int64 // bytes of it that the meter has seen; nil: nobody counts
 }

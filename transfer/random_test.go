@@ -14,8 +14,8 @@ import (
 )
 
 // Two machines mirror changing trees into one prefix, each its own part or both the same keys,
-// while requests fail in both ways and runs are interrupted. At no time may the manifest lie;
-// and when each has had a quiet run of its own part, the bucket is the two trees.
+// while requests fail in both ways and runs are interrupted. At no time may the manifest lie, nor
+// any run, by audit or sample, call foreign what the other has done; and when each has had a quiet run of its own part, the bucket is the two trees.
 func TestRandomRuns(t *testing.T) {
 	seeds := 30
 	if testing.Short() {
@@ -87,7 +87,13 @@ func randomRuns(t *testing.T, seed uint64, shared bool) {
 				cancelAt := int64(rng.IntN(60)) // requests from now
 				interrupt.Store(&interruption{cancel, requests.Load() + cancelAt})
 			}
-			g.Go(func() { m.try(ctx, own(i)) })
+			share, sample := []float64{0, 0.3, 1}[rng.IntN(3)], float64(rng.IntN(2))
+			g.Go(func() {
+				sum, _ := m.try(ctx, func(o *Options) { own(i)(o); o.Audit, o.Sample = share, sample })
+				if sum.Drift.Total() > 0 {
+					t.Errorf("seed %d: nobody else is at work, and there is drift: %v", seed, m.lines)
+				}
+			})
 		}
 		g.Wait()
 		trouble.Store(nil)

@@ -13,6 +13,7 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
+	"merkur/transfer/drift"
 	"merkur/transfer/local"
 )
 
@@ -24,7 +25,7 @@ const deletesAtOnce = 64
 // and the next commit drops that note. Dying in between leaves the note, and the next run goes
 // on from there.
 func (r *run) remove(ctx context.Context) error {
-	if r.doomed.n == 0 {
+	if r.doomed.n+r.strays.n == 0 {
 		return nil
 	}
 	if err := r.ready(ctx); err != nil {
@@ -34,13 +35,25 @@ func (r *run) remove(ctx context.Context) error {
 	if r.tree != nil {
 		delete = r.unlinkAll
 	}
+	if err := r.removeFrom(ctx, &r.doomed, r.o.Compare != compare.Content, delete); err != nil {
+		return err
+	}
+	return r.removeFrom(ctx, &r.strays, true, r.deleteStrays)
+}
+
+// removeFrom carries out the deletes of a spool. listed says that their objects were found in a
+// listing, so that the manifest may not name them.
+func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete func(context.Context, []manifest.Entry) []manifest.Change) error {
+	if doomed.n == 0 {
+		return nil
+	}
 	var back []manifest.Change // objects that could not be deleted: the manifest names them again
-	err := r.doomed.each(func(actions []Action) error {
+	err := doomed.each(func(actions []Action) error {
 		leaf := make([]manifest.Entry, len(actions))
 		for i := range actions {
 			leaf[i] = *actions[i].Old
 		}
-		edit := catalog.Edit{Changes: back, Range: r.doubt, Doomed: leaf, Listed: r.o.Compare != compare.Content}
+		edit := catalog.Edit{Changes: back, Range: r.doubt, Doomed: leaf, Listed: listed}
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})
 		}
@@ -63,10 +76,83 @@ func (r *run) remove(ctx context.Context) error {
 	return err
 }
 
+// spareStrays takes out of the strays what lies where the scan could not look.
+func (r *run) spareStrays() error {
+	if r.strays.n == 0 || len(r.policy.unknown) == 0 {
+		return nil
+	}
+	return r.strays.drop(func(leaf []Action) []bool {
+		spared := make([]bool, len(leaf))
+		for i := range leaf {
+			spared[i] = r.policy.unknown.covers(leaf[i].Key)
+		}
+		return spared
+	})
+}
+
 // deleteAll deletes objects at once, and returns the changes that name again, in the manifest,
-// those that could not be deleted.
+// those that could not be deleted. Those that are not the ones the manifest knew are somebody
+// else's: they go only if that was asked for.
 func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.Change {
-	failed := make([]bool, len(leaf))
+	failed, met := r.deleteEach(ctx, leaf)
+	var back []manifest.Change
+	for i := range failed {
+		back = append(back, manifest.Change{Key: failed[i].Key, New: &failed[i]})
+	}
+	if len(met) > 0 && ctx.Err() == nil {
+		r.deleteStrays(ctx, r.stillDoomed(ctx, met))
+	}
+	return back
+}
+
+// deleteStrays deletes objects that somebody else has put there. What cannot be deleted stays
+// theirs.
+func (r *run) deleteStrays(ctx context.Context, leaf []manifest.Entry) []manifest.Change {
+	_, met := r.deleteEach(ctx, leaf)
+	for i := range met {
+		r.fail(Action{Verb: Delete, Key: met[i].Key, Old: &met[i]}, errForeign)
+	}
+	return nil
+}
+
+// stillDoomed looks at objects that are not those that were to be deleted, tells of drift, and returns
+// those that are to be deleted all the same, as they are now.
+func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []manifest.Entry) {
+	list := make([]suspect, len(met))
+	for i := range met {
+		list[i] = suspect{key: met[i].Key, known: &met[i], seen: &manifest.Entry{Key: met[i].Key}}
+	}
+	w := &watch{r: r, side: r.o.To, catalog: r.catalog, mends: true}
+	if err := w.lookAtAll(ctx, list, true); err != nil {
+		for i := range met {
+			r.fail(Action{Verb: Delete, Key: met[i].Key, Old: &met[i]}, err)
+		}
+		return nil
+	}
+	for i := range list {
+		s := &list[i]
+		switch {
+		case s.found == asKnown:
+			doomed = append(doomed, *s.known)
+		case s.found == sameBytes:
+			doomed = append(doomed, refreshed(*s.known, *s.seen))
+		case s.seen == nil: // gone by now, as it should be
+		default:
+			action := s.action(r.o.Foreign)
+			if r.tell(s, false, action); action == drift.Keep {
+				r.sent.left.Add(1)
+			} else {
+				doomed = append(doomed, *s.seen)
+			}
+		}
+	}
+	return doomed
+}
+
+// deleteEach deletes objects at once. It returns those that could not be deleted, and those that are
+// not the objects that were to be deleted.
+func (r *run) deleteEach(ctx context.Context, leaf []manifest.Entry) (failed, met []manifest.Entry) {
+	outcome := make([]error, len(leaf))
 	var deleted atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(min(deletesAtOnce, r.gate.Most()))
@@ -74,12 +160,19 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 		g.Go(func() error {
 			a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
 			err := r.pass(ctx, a, 0, func(ctx context.Context) error { return r.deleteObject(ctx, a.Old) })
-			if err == nil {
+			foreign := errors.Is(err, errForeign)
+			switch {
+			case err == nil:
 				deleted.Add(1)
 				r.report(Event{Done: &a})
-			} else if ctx.Err() == nil {
+			case ctx.Err() != nil:
+			case foreign && r.o.Compare == compare.Content:
+				outcome[i] = err
+			default:
 				r.fail(a, err)
-				failed[i] = !errors.Is(err, errForeign) && !r.absent(ctx, a.Old)
+				if !foreign && !r.absent(ctx, a.Old) {
+					outcome[i] = err
+				}
 				if errors.Is(err, bucket.ErrUncertain) {
 					r.doubtful(a.Key) // it may still be carried out
 				}
@@ -88,14 +181,16 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 		})
 	}
 	g.Wait()
-	var back []manifest.Change
-	for i := range leaf {
-		if failed[i] {
-			back = append(back, manifest.Change{Key: leaf[i].Key, New: &leaf[i]})
+	r.sum.Deleted += deleted.Load()
+	for i, err := range outcome {
+		switch {
+		case errors.Is(err, errForeign):
+			met = append(met, leaf[i])
+		case err != nil:
+			failed = append(failed, leaf[i])
 		}
 	}
-	r.sum.Deleted += deleted.Load()
-	return back
+	return failed, met
 }
 
 // unlinkAll deletes files. What another run of this program or anybody else has put in their

@@ -12,6 +12,7 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
+	"merkur/transfer/drift"
 	"merkur/transfer/filter"
 	"merkur/transfer/headers"
 	"merkur/transfer/local"
@@ -48,6 +49,11 @@ type Options struct {
 	Buffer  int64      // bytes read at once of a download; 0: usualBuffer
 	Ahead   int        // actions planned ahead, from firstFiles to batchFiles; 0: batchFiles
 
+	// What is looked after, and what becomes of it.
+	Audit   float64       // the share of the keys to compare with the manifest by a listing; 0: none
+	Sample  float64       // how many untouched objects to look at for each transfer; 0: none
+	Foreign drift.Options // what may be done to objects that somebody else has changed
+
 	DryRun bool // tell what would be done, and change nothing
 	Strict bool // write only to a server that keeps two writers apart by its conditions
 	// Key is what manifests are sealed with, that of the source too: then nothing is believed but
@@ -57,8 +63,7 @@ type Options struct {
 	// is there all the same.
 	FromMark, ToMark *catalog.Mark
 	AcceptRollback   bool
-
-	Rebuild bool // list and rebuild where the manifest cannot be read
+	Rebuild          bool // list and rebuild where the manifest cannot be read
 
 	Pages    catalog.Space // nil: none
 	State    catalog.Space // nil: none
@@ -99,18 +104,24 @@ func (r *run) mirror(ctx context.Context) error {
 		r.sum.Scan = r.scan.Stats()
 	}
 	if err == nil {
-		err = ctx.Err()
+		err = r.lookAround(ctx)
 	}
-	if err == nil && r.doomed.n > 0 && r.o.Order == PagesLast && r.flawed() {
+	if err == nil {
+		err = errors.Join(r.spareStrays(), ctx.Err())
+	}
+	if err == nil && r.doomed.n+r.strays.n > 0 && r.o.Order == PagesLast && r.flawed() {
 		r.note("nothing is deleted, since something could not be transferred")
 	} else if err == nil {
-		err = guard(r.doomed.n, r.present(), r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
+		err = guard(r.doomed.n+r.strays.n, r.present(), r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
 		if err == nil && !r.o.DryRun {
 			err = r.remove(ctx)
 		}
 	}
 	if err == nil && !within(r.intent, r.doubt) {
 		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt}) // nothing came after a look at the bucket
+	}
+	if err == nil {
+		r.audited()
 	}
 	if err == nil && r.catalog != nil && !r.o.DryRun {
 		if _, err := r.catalog.Sweep(ctx); err != nil {
@@ -122,7 +133,7 @@ func (r *run) mirror(ctx context.Context) error {
 
 // flawed reports whether something was not transferred.
 func (r *run) flawed() bool {
-	return r.sent.failed.Load()+r.sent.warned.Load()+r.sum.Problems > 0
+	return r.sent.failed.Load()+r.sent.left.Load()+r.sent.warned.Load()+r.sum.Problems > 0
 }
 
 // A run is the state of one call of Sync. While carryOut goes on, what finds pairs and plans (seen,
@@ -144,6 +155,7 @@ type run struct {
 	intent  *manifest.Range // as it stands in the manifest
 	doubt   *manifest.Range // keys of which it is not known what the bucket holds
 	doomed  spool           // deletes, for the end
+	strays  spool           // more of them, of objects that no manifest names
 	late    spool           // transfers that come after all others
 	odd     spool           // downloads whose keys are no paths
 	cases   cases
@@ -154,8 +166,16 @@ type run struct {
 	events  chan struct{} // holds one token: who has it may report
 	sum     Summary
 	sent    struct {
-		files, bytes, proved, described, failed, unexpected, warned atomic.Int64
+		files, bytes, proved, described, failed, left, warned atomic.Int64
 	}
+	// What somebody else has changed. Who has the token of events may use toldOf and met.
+	toldOf        map[toldKey]drift.Action  // what was told
+	met           []encounter               // that nobody has thought about yet
+	expected      map[string]manifest.Entry // strays that transfers will meet
+	sample        []suspect                 // untouched, to be looked at
+	picked        bool                      // the sample has been picked
+	auditFirst    string                    // where the audit began
+	auditNext     *auditPlace               // where the next one begins; nil: there was none
 	listedObjects atomic.Int64
 }
 
@@ -190,7 +210,9 @@ func newRun(o Options) (*run, error) {
 	case o.Rebuild && o.Compare != compare.Content:
 		return nil, errors.New("a manifest can be rebuilt only where content is compared")
 	}
-	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts)}
+	o.Foreign.Delete = o.Foreign.Delete && o.Delete
+	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts),
+		toldOf: map[toldKey]drift.Action{}}
 	r.policy = policy{way: r.way, same: o.Compare.Strategy(), delete: o.Delete, selects: o.Filters.Select}
 	r.policy.learns = r.way == compare.Across && o.Compare == compare.Content && !o.NoOverwrite
 	if o.NoOverwrite {
@@ -236,7 +258,7 @@ func (r *run) dropDraft() {
 }
 
 func (r *run) close() {
-	for _, s := range []*spool{&r.doomed, &r.late, &r.odd} {
+	for _, s := range []*spool{&r.doomed, &r.strays, &r.late, &r.odd} {
 		s.close()
 	}
 	r.dropDraft()
@@ -252,7 +274,6 @@ func (r *run) close() {
 	r.sum.Transferred, r.sum.Bytes = r.sent.files.Load(), r.sent.bytes.Load()
 	r.sum.Proved, r.sum.Failed = r.sent.proved.Load(), r.sent.failed.Load()
 	r.sum.Described, r.sum.Warnings = r.sent.described.Load(), r.sent.warned.Load()
-	r.sum.Unexpected = r.sent.unexpected.Load()
 }
 
 // release gives up the lease, also after an interrupt. One that stays only keeps others waiting.
@@ -285,9 +306,6 @@ func (r *run) warn(w Warning) {
 
 func (r *run) fail(a Action, err error) {
 	r.sent.failed.Add(1)
-	if errors.Is(err, errForeign) || errors.Is(err, errSource) {
-		r.sent.unexpected.Add(1)
-	}
 	r.report(Event{Failed: &Failure{Action: a, Err: err}})
 }
 

@@ -108,6 +108,12 @@ func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, erro
 			m.lines = append(m.lines, fmt.Sprintf("failed %s: %v", e.Failed.Action.Key, e.Failed.Err))
 		case e.Problem != nil:
 			m.lines = append(m.lines, fmt.Sprintf("problem %s: %v", e.Problem.Key, e.Problem.Reason))
+		case e.Drift != nil:
+			side := ""
+			if e.Drift.Source {
+				side = " at the source"
+			}
+			m.lines = append(m.lines, fmt.Sprintf("drift %s%s: %v, %v", e.Drift.Key, side, e.Drift.Class, e.Drift.Action))
 		case e.Warning != nil:
 			m.lines = append(m.lines, "warning "+e.Warning.Text)
 		default:
@@ -380,9 +386,9 @@ func TestForeignChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign := ": " + errForeign.Error()
-	m.wants("failed doomed"+foreign, "failed edited"+foreign, "failed new"+foreign, "put removed")
-	if sum.Failed != 3 || sum.Unexpected != 3 || sum.Deleted != 0 {
+	m.wants("drift doomed: foreign-changed, keep", "drift edited: foreign-changed, keep", "drift new: foreign-new, keep",
+		"drift removed: missing, restore", "put removed")
+	if sum.Failed != 0 || sum.Drift.Total() != 4 || sum.Deleted != 0 {
 		t.Errorf("%+v", sum)
 	}
 	for key, want := range map[string]string{"edited": "somebody else's", "doomed": "somebody else's", "new": "somebody else's", "same": "2", "removed": "2"} {
@@ -642,7 +648,7 @@ func TestHeedlessServer(t *testing.T) {
 	m.write(map[string]string{"a": "2", "c": "2"})
 	m.remove("b")
 	sum, err := m.try(context.Background(), func(o *Options) { o.Delete = true })
-	if err != nil || sum.Failed != 2 || sum.Transferred != 1 {
+	if err != nil || sum.Failed != 0 || sum.Drift.Changed != 2 || sum.Transferred != 1 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	for key, want := range map[string]string{"a": "somebody else's", "b": "somebody else's", "c": "2"} {
@@ -731,7 +737,7 @@ func TestHeedlessComplete(t *testing.T) {
 	m.mirrors()
 	put(t, m.store, "p/large", "somebody else's")
 	m.write(map[string]string{"large": body + "y"})
-	if sum, err := m.try(context.Background(), nil); err != nil || sum.Failed != 1 {
+	if sum, err := m.try(context.Background(), nil); err != nil || sum.Failed != 0 || sum.Drift.Changed != 1 {
 		t.Errorf("%+v, %v", sum, err)
 	}
 	if got := m.store.Objects()["p/large"]; string(got) != "somebody else's" {

@@ -91,7 +91,7 @@ func demo(ctx context.Context, merkur, server, tree string) error {
 		return err
 	}
 	env := append(os.Environ(), s.Env()...)
-	env = append(env, "AWS_ENDPOINT_URL="+proxy.URL(), "MERKUR_CACHE_DIR="+filepath.Join(work, "cache"), "XDG_STATE_HOME="+filepath.Join(work, "state"))
+	env = append(env, "AWS_ENDPOINT_URL="+proxy.URL(), "MERKUR_CACHE_DIR="+filepath.Join(work, "cache"), "XDG_STATE_HOME="+filepath.Join(work, "state"), "MERKUR_SAMPLE_SHARE=0")
 	sh := &show{ctx: ctx, merkur: merkur, work: work, env: env, proxy: proxy}
 	fmt.Printf("An S3 server runs at %s, over %s.\n", s.URL(), store)
 	if err := sh.story(tree); err != nil {

@@ -80,11 +80,12 @@ func settleHome() {
 	}
 }
 
-// The exit codes are those of aws v2.
+// The exit codes are those of aws v2, but for drift.
 const (
 	exitDone   = 0
 	exitFailed = 1   // a transfer failed, or the run could not go on
 	exitWarned = 2   // nothing failed, but something was left out
+	exitDrift  = 3   // nothing failed, but a bucket is not what its manifest says
 	exitUsage  = 252 // the command line is wrong
 	exitConfig = 255 // the local source does not exist, or the configuration is wrong
 )

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 // one real S3 server behind a proxy that counts requests. Beside the commands of testscript
 // there are:
 //
+//	exits CODE PROGRAM...  runs a program, which ends with the code
 //	requests [KIND N]...   since the last call, there were N requests of each KIND, and no others
 //	printed FILE           the lines of stdout are those of FILE, in any order, variables filled in
 //	object KEY FILE        the object KEY is there and holds what FILE holds
@@ -63,7 +64,7 @@ func TestScripts(t *testing.T) {
 			}
 			e.Values["store"] = store
 			e.Vars = append(e.Vars, server.Env()...)
-			e.Vars = append(e.Vars, "BUCKET="+name, "AWS_ENDPOINT_URL="+proxy.URL(), "MERKUR_SUMMARY=1", "HOME="+e.WorkDir+"/home",
+			e.Vars = append(e.Vars, "BUCKET="+name, "AWS_ENDPOINT_URL="+proxy.URL(), "MERKUR_SUMMARY=1", "MERKUR_SAMPLE_SHARE=0", "HOME="+e.WorkDir+"/home",
 				"XDG_CACHE_HOME="+e.WorkDir+"/cache", "XDG_STATE_HOME="+e.WorkDir+"/state",
 				"AWS_EC2_METADATA_DISABLED=true", "SERVER="+server.URL())
 			return nil

@@ -19,6 +19,7 @@ import (
 	"merkur/store/cache"
 	"merkur/store/catalog"
 	"merkur/transfer"
+	"merkur/transfer/drift"
 	"merkur/transfer/pace"
 )
 
@@ -97,8 +98,8 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 	sum, err := transfer.Sync(ctx, *o)
 	err = cancelled(ctx, err)
 	// All notes come before the summary, which ends what is printed.
-	if sum.Unexpected > 0 {
-		printer.Note("--rebuild-manifest takes what is in the bucket now as the new beginning")
+	if sum.Drift.New+sum.Drift.Changed > 0 && q.to.remote() && o.Foreign == (drift.Options{}) {
+		printer.Note("--adopt takes over what somebody else has changed, --overwrite-foreign replaces it")
 	}
 	done()
 	if werr := printer.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
@@ -109,6 +110,8 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 		return exitFailed, err
 	case sum.Failed > 0:
 		return exitFailed, nil
+	case sum.Drift.Total() > 0:
+		return exitDrift, nil
 	case sum.Problems+sum.Warnings > 0:
 		return exitWarned, nil
 	}

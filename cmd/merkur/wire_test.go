@@ -40,7 +40,7 @@ func newWire(t *testing.T) *wire {
 		}
 	}
 	w.set(w.server.Env()...)
-	w.set("HOME="+w.dir, "USERPROFILE="+w.dir, "XDG_CACHE_HOME="+w.path("cache"), "XDG_STATE_HOME="+w.path("state"))
+	w.set("HOME="+w.dir, "USERPROFILE="+w.dir, "XDG_CACHE_HOME="+w.path("cache"), "XDG_STATE_HOME="+w.path("state"), "MERKUR_SAMPLE_SHARE=0")
 	t.Chdir(w.dir)
 	return w
 }

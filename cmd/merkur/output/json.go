@@ -20,16 +20,23 @@ import (
 //	             headers                  an object got other headers; its content stayed
 //	             delete                   a file or an object was deleted
 //	             failure                  an action was not carried out
+//	             drift                    a bucket is not what its manifest says
 //	             warning                  something was left out, or done only in part
 //	             note                     something that changes nothing
 //	             explanation              why something is to be done
 //	             summary                  the last one; its fields are those of the type summary
-//	action       of a failure: the type that a success would have had
+//	action       of a failure: the type that a success would have had; of drift, what is done about it:
+//	             keep, adopt, replace, delete, restore, forget
+//	class        of drift: foreign-new, foreign-changed, missing
+//	url          of drift: of the object, at the source or at the destination
+//	etag         of drift: what the bucket has now; absent: it has none
+//	known_etag   of drift: what the manifest says; absent: it names none
 //	key          relative to source and destination, with "/"; one that ends in "/" may be that
 //	             of a local directory that was left out
 //	source       s3:// URL or absolute path; a delete has none
 //	destination  the same
-//	size         bytes to transfer; only of transfers and their failures
+//	size         bytes to transfer, of transfers and their failures; of drift, of what the bucket has now, or
+//	             else of what the manifest names
 //	dryrun       true: nothing was done
 //	message      of warnings, notes and explanations: for people
 //	path         of a warning: the local path that was left out
@@ -44,9 +51,13 @@ type object struct {
 	Time        string `json:"time"`
 	Type        string `json:"type"`
 	Action      string `json:"action,omitempty"`
+	Class       string `json:"class,omitempty"`
 	Key         string `json:"key,omitempty"`
 	Source      string `json:"source,omitempty"`
 	Destination string `json:"destination,omitempty"`
+	URL         string `json:"url,omitempty"`
+	ETag        string `json:"etag,omitempty"`
+	KnownETag   string `json:"known_etag,omitempty"`
 	Size        *int64 `json:"size,omitempty"`
 	DryRun      bool   `json:"dryrun,omitempty"`
 	Message     string `json:"message,omitempty"`
@@ -79,15 +90,23 @@ type summary struct {
 	Proved      int64            `json:"proved"`  // found to be equal without a transfer
 	Described   int64            `json:"headers"` // objects that got other headers
 	Deleted     int64            `json:"deleted"`
-	Failed      int64            `json:"failed"`     // actions; not 0: exit code 1
-	Unexpected  int64            `json:"unexpected"` // of failed: somebody else had changed the object
-	Problems    int64            `json:"problems"`   // local paths left out; not 0: exit code 2, or 1
-	Warnings    int64            `json:"warnings"`   // others that count for the exit code; as problems
-	Listed      int64            `json:"listed"`     // objects seen in listings
-	Scan        scan             `json:"scan"`       // of the local side; all 0 if there is none
-	Requests    map[string]int64 `json:"requests"`   // to S3, by the name of the operation
-	Root        string           `json:"root"`       // digest of the manifest; empty: there is none
+	Failed      int64            `json:"failed"`   // actions; not 0: exit code 1
+	Audited     int64            `json:"audited"`  // keys that an audit compared
+	Drift       classes          `json:"drift"`    // keys that somebody else had changed; not 0: exit code 3, or 1
+	Problems    int64            `json:"problems"` // local paths left out; not 0: exit code 2, or 1
+	Warnings    int64            `json:"warnings"` // others that count for the exit code; as problems
+	Listed      int64            `json:"listed"`   // objects seen in listings
+	Scan        scan             `json:"scan"`     // of the local side; all 0 if there is none
+	Requests    map[string]int64 `json:"requests"` // to S3, by the name of the operation
+	Root        string           `json:"root"`     // digest of the manifest; empty: there is none
 	Error       *fault           `json:"error,omitempty"`
+}
+
+// Classes are numbers of keys by class of drift.
+type classes struct {
+	New     int64 `json:"foreign_new"`
+	Changed int64 `json:"foreign_changed"`
+	Missing int64 `json:"missing"`
 }
 
 // A scan is what the local side of a run was.
@@ -106,7 +125,7 @@ type scan struct {
 
 // object is an event as JSON.
 func (o *Options) object(e transfer.Event) object {
-	j := object{Time: stamp(o.Now()), DryRun: o.DryRun && e.Done != nil}
+	j := object{Time: stamp(o.Now()), DryRun: o.DryRun && (e.Done != nil || e.Drift != nil)}
 	switch {
 	case e.Done != nil:
 		j.Type = o.describe(&j, *e.Done)
@@ -122,6 +141,9 @@ func (o *Options) object(e transfer.Event) object {
 		if !utf8.ValidString(j.Path) {
 			j.PathBase64 = []byte(j.Path)
 		}
+	case e.Drift != nil:
+		j.Type = "drift"
+		o.drifted(&j, *e.Drift)
 	case e.Warning != nil:
 		j.Type, j.Key, j.Message, j.Minor = "warning", e.Warning.Key, e.Warning.Text, e.Warning.Minor
 	case e.Why != "":
@@ -155,6 +177,17 @@ func (o *Options) describe(j *object, a transfer.Action) string {
 	return d.word
 }
 
+// drifted fills in drift.
+func (o *Options) drifted(j *object, d transfer.Drift) {
+	j.Class, j.Key, j.URL, j.Action = d.Class.String(), d.Key, o.watched(d).URL(d.Key), d.Action.String()
+	if d.Known != nil {
+		j.KnownETag, j.Size = d.Known.Evidence.ETag, &d.Known.Size
+	}
+	if d.Seen != nil {
+		j.ETag, j.Size = d.Seen.Evidence.ETag, &d.Seen.Size
+	}
+}
+
 // fault is an error as JSON.
 func (o *Options) fault(err error) *fault {
 	f := &fault{Message: err.Error(), Hint: o.Hint(err)}
@@ -171,14 +204,14 @@ func (o *Options) summaryObject(r result) summary {
 		Time: stamp(o.Now()), Type: "summary", Direction: o.direction(), Source: o.From.URL(""), Destination: o.To.URL(""),
 		DryRun: o.DryRun, Complete: r.err == nil, Seconds: float64(r.took.Milliseconds()) / 1000,
 		Transferred: r.Transferred, Bytes: r.Bytes, Proved: r.Proved, Described: r.Described, Deleted: r.Deleted,
-		Failed: r.Failed, Unexpected: r.Unexpected, Problems: r.Problems, Warnings: r.Warnings, Listed: r.Listed,
+		Failed: r.Failed, Problems: r.Problems, Warnings: r.Warnings, Listed: r.Listed,
 		Scan: scan{
 			Files: r.Scan.Files, Bytes: r.Scan.Bytes, Dirs: r.Scan.Dirs,
 			HashedFiles: r.Scan.HashedFiles, HashedBytes: r.Scan.HashedBytes, Trusted: r.Scan.TrustedFiles,
 			Rehashed: r.Scan.RehashedFiles, Unseen: r.Scan.FingerprintLies, Unsettled: r.Scan.UnsettledFiles,
 			FileSystem: r.Scan.FileSystem,
 		},
-		Requests: r.requests,
+		Audited: r.Audited, Drift: classes(r.Drift), Requests: r.requests,
 	}
 	if j.Requests == nil {
 		j.Requests = map[string]int64{}

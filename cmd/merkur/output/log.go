@@ -38,8 +38,11 @@ func (o *Options) opening() string {
 	return fmt.Sprintf("Starting %s: %s to %s", what, o.From.URL(""), o.To.URL(""))
 }
 
-// warned is the exit code of a run that left something out.
-const warned = 2
+// The exit codes of runs that came to their end.
+const (
+	warned   = 2 // something was left out
+	differed = 3 // a bucket is not what its manifest says
+)
 
 // closing is the last line of a run in the log.
 func closing(code int, err error) string {
@@ -48,6 +51,8 @@ func closing(code int, err error) string {
 		return "Sync completed successfully"
 	case err != nil:
 		return fmt.Sprintf("Sync failed with exit code %d: %v", code, err)
+	case code == differed:
+		return fmt.Sprintf("Sync completed, but a bucket is not what its manifest says, exit code %d", code)
 	case code == warned:
 		return fmt.Sprintf("Sync completed with warnings, exit code %d", code)
 	}

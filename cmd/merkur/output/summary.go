@@ -73,11 +73,13 @@ func (o *Options) done(r result) (parts []string) {
 		add("deleted %d", r.Deleted)
 	}
 	if r.Failed > 0 {
-		others := ""
-		if r.Unexpected > 0 {
-			others = fmt.Sprintf(" (%d changed by somebody else)", r.Unexpected)
-		}
-		add("failed %d%s", r.Failed, others)
+		add("failed %d", r.Failed)
+	}
+	if r.Audited > 0 {
+		add("audited %d", r.Audited)
+	}
+	if n := r.Drift; n.Total() > 0 {
+		add("drift %d (foreign-new %d, foreign-changed %d, missing %d)", n.Total(), n.New, n.Changed, n.Missing)
 	}
 	return parts
 }

@@ -7,6 +7,7 @@ import (
 	"merkur/hashing"
 	"merkur/manifest"
 	"merkur/transfer"
+	"merkur/transfer/drift"
 )
 
 // message is an event as it is told.
@@ -25,6 +26,8 @@ func (o *Options) message(e transfer.Event) message {
 		m.text = o.action(e.Failed.Action, " failed") + " " + e.Failed.Err.Error()
 	case e.Problem != nil:
 		m.level, m.trouble, m.text = Troubles, warning, "warning: "+left(*e.Problem)
+	case e.Drift != nil:
+		m.level, m.trouble, m.text = Troubles, warning, "drift: "+o.drift(*e.Drift)
 	case e.Warning != nil:
 		m.level, m.trouble, m.text = Troubles, warning, "warning: "+e.Warning.Text
 	case e.Why != "":
@@ -71,6 +74,26 @@ func (o *Options) action(a transfer.Action, suffix string) string {
 		return d.word + suffix + ": " + d.to.Name(a.Key)
 	}
 	return d.word + suffix + ": " + d.from.Name(a.Key) + " to " + d.to.Name(a.Key)
+}
+
+// watched is the end whose bucket differs from its manifest.
+func (o *Options) watched(d transfer.Drift) *End {
+	if d.Source {
+		return &o.From
+	}
+	return &o.To
+}
+
+// drift is a key at which a bucket is not what its manifest says: "missing: s3://bucket/a (to be restored)".
+func (o *Options) drift(d transfer.Drift) string {
+	done := map[drift.Action]string{
+		drift.Keep: "kept", drift.Adopt: "adopted", drift.Replace: "to be replaced", drift.Delete: "to be deleted",
+		drift.Restore: "to be restored", drift.Forget: "forgotten: the source has none either",
+	}[d.Action]
+	if d.Source && d.Class != drift.New {
+		done = "not taken"
+	}
+	return fmt.Sprintf("%v: %s (%s)", d.Class, o.watched(d).Name(d.Key), done)
 }
 
 // left says why a path was left out, in the words of aws where it has any.

@@ -16,6 +16,7 @@ import (
 	"merkur/hashing"
 	"merkur/manifest"
 	"merkur/transfer"
+	"merkur/transfer/drift"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -64,6 +65,10 @@ func action(v transfer.Verb, key string, size int64) transfer.Action {
 	return a
 }
 
+func entry(size int64, etag string) *manifest.Entry {
+	return &manifest.Entry{Size: size, Evidence: manifest.Evidence{ETag: etag}}
+}
+
 // A refusal is an error with a code of S3.
 type refusal struct{}
 
@@ -81,10 +86,15 @@ func events(v transfer.Verb) []transfer.Event {
 		{Failed: &transfer.Failure{Action: action(transfer.Prove, "x/p", 3), Err: refused}},
 		{Warning: &transfer.Warning{Key: "x/g", Text: "Skipping file s3://b/p/x/g. Object is of storage class GLACIER."}},
 		{Warning: &transfer.Warning{Text: "Only for people.", Minor: true}},
+		{Drift: &transfer.Drift{Class: drift.Changed, Key: "x/c", Known: entry(3, "one"), Seen: entry(4, "two"), Source: v == transfer.Get}},
+		{Drift: &transfer.Drift{Class: drift.New, Key: "x/n", Seen: entry(4, "two"), Source: v == transfer.Get}},
 		{Note: "another run is under way"},
 		{Why: "syncing: tree/x/a -> s3://b/p/x/a, file does not exist at destination"},
 	}
-	if v != transfer.Get { // files have no headers
+	if v != transfer.Get { // files have no headers, and what is in the source's bucket is never changed
+		for action := drift.Adopt; action <= drift.Forget; action++ {
+			told = append(told, transfer.Event{Drift: &transfer.Drift{Class: drift.Missing, Key: "x/m", Known: entry(3, "one"), Action: action}})
+		}
 		told = append(told, transfer.Event{Done: &describe}, transfer.Event{Failed: &transfer.Failure{Action: describe, Err: refused}})
 	}
 	return told
@@ -107,7 +117,7 @@ func sum() (transfer.Summary, map[string]int64) {
 			FingerprintLies: 1, UnsettledFiles: 2, Problems: 7, FileSystem: "local",
 		},
 		Listed: 9, Transferred: 2, Bytes: 2048, Proved: 1, Described: 1, Deleted: 5, Failed: 4, Problems: 7, Warnings: 1,
-		Unexpected: 1, Root: manifest.Root{Digest: manifest.Digest{0xab, 0xcd}},
+		Audited: 6, Drift: drift.Count{New: 1, Missing: 2}, Root: manifest.Root{Digest: manifest.Digest{0xab, 0xcd}},
 	}, map[string]int64{"PutObject": 2, "GetObject": 1}
 }
 
