@@ -19,8 +19,22 @@ type matter struct {
 	hidden bool     // the object lies in such a gap
 }
 
+// kept is the matter with an entry and an object of its own.
+func (m matter) kept() matter {
+	if m.entry != nil {
+		e := *m.entry
+		m.entry = &e
+	}
+	if m.object != nil {
+		o := *m.object
+		m.object = &o
+	}
+	return m
+}
+
 // judge brings together what a manifest tells and what a listing of its prefix shows, both in key
-// order, and yields every key of either, but for those of mirrors further down. It is pure.
+// order, and yields every key of either, but for those of mirrors further down. Entry and object of a
+// matter hold until the next one. It is pure.
 func judge(tells iter.Seq2[told, error], objects iter.Seq2[bucket.Object, error], prefix string) iter.Seq2[matter, error] {
 	return func(yield func(matter, error) bool) {
 		nextTold, stopTold := iter.Pull2(tells)
@@ -30,50 +44,46 @@ func judge(tells iter.Seq2[told, error], objects iter.Seq2[bucket.Object, error]
 		t, terr, haveTold := nextTold()
 		o, oerr, haveObject := nextObject()
 		var gap *stretch
-		for haveTold || haveObject {
-			if terr != nil || oerr != nil {
-				yield(matter{}, first(terr, oerr))
-				return
-			}
+		for (haveTold || haveObject) && terr == nil && oerr == nil {
 			key := strings.TrimPrefix(o.Key, prefix)
 			var m matter
+			toldNow := haveTold && (!haveObject || t.key() <= key)
+			objectNow := haveObject && (!haveTold || key <= t.key())
 			switch {
-			case haveTold && t.gap != nil && (!haveObject || t.key() <= key):
+			case toldNow && t.gap != nil:
 				gap = t.gap
-				m.gap = gap
-				t, terr, haveTold = nextTold()
-			case haveObject && gap != nil && gap.holds(key) && (!haveTold || key < t.key()):
-				obj := o
-				m.key, m.object, m.hidden = key, &obj, true
-				o, oerr, haveObject = nextObject()
+				m.gap, objectNow = gap, false
+			case objectNow && !toldNow && gap != nil && gap.holds(key):
+				m = matter{key: key, object: &o, hidden: true}
 			default:
-				if haveTold && (!haveObject || t.key() <= key) {
-					e := t.entry
-					m.key, m.entry = e.Key, &e
+				if toldNow {
+					m.key, m.entry = t.entry.Key, &t.entry
 				}
-				if haveObject && (!haveTold || key <= t.key()) {
-					obj := o
-					m.key, m.object = key, &obj
+				if objectNow {
+					m.key, m.object = key, &o
 				}
 				m.class = classify(m.entry, m.object)
-				if m.entry != nil {
-					t, terr, haveTold = nextTold()
-				}
-				if m.object != nil {
-					o, oerr, haveObject = nextObject()
-				}
-				if m.entry == nil && (m.key == "" || manifest.IsReserved(m.key) && !strings.HasPrefix(m.key, manifest.Reserved)) {
-					continue // the marker of the prefix itself, and what belongs to a mirror further down
-				}
 			}
-			if !yield(m, nil) {
+			if !nobodys(m) && !yield(m, nil) {
 				return
+			}
+			if toldNow {
+				t, terr, haveTold = nextTold()
+			}
+			if objectNow {
+				o, oerr, haveObject = nextObject()
 			}
 		}
 		if err := first(terr, oerr); err != nil {
 			yield(matter{}, err)
 		}
 	}
+}
+
+// nobodys reports whether an object has no place in a manifest: the marker of the prefix itself, and
+// what belongs to a mirror further down.
+func nobodys(m matter) bool {
+	return m.entry == nil && m.gap == nil && (m.key == "" || manifest.IsReserved(m.key) && !strings.HasPrefix(m.key, manifest.Reserved))
 }
 
 func first(a, b error) error {

@@ -178,7 +178,7 @@ func (a *audit) open(matters iter.Seq2[matter, error]) iter.Seq2[matter, error] 
 			if err == nil && m.gap == nil && m.class == "" && !a.reads(m.entry) {
 				continue
 			}
-			if !yield(m, err) || err != nil {
+			if !yield(m.kept(), err) || err != nil {
 				return
 			}
 		}

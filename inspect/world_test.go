@@ -33,11 +33,10 @@ func newWorld(t *testing.T) *world {
 // put stores an object, and returns what the bucket then says.
 func (w *world) put(key, body string) bucket.Object {
 	w.t.Helper()
-	o, err := w.Put(context.Background(), key, strings.NewReader(body), int64(len(body)), bucket.PutOptions{})
-	if err != nil {
+	if _, err := w.Put(context.Background(), key, strings.NewReader(body), int64(len(body)), bucket.PutOptions{}); err != nil {
 		w.t.Fatal(err)
 	}
-	o, err = w.Head(context.Background(), key, bucket.HeadOptions{})
+	o, err := w.Head(context.Background(), key, bucket.HeadOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,8 +113,7 @@ func (w *world) commit(packSize int, intents ...manifest.Intent) {
 	w.put(under+rootName, string(w.m.AppendFooter(object)))
 }
 
-// doom appends a leaf of entries to no object: a world with deletes in progress is made by hand in
-// the test that needs one.
+// doomed appends to an object a leaf of entries that are being deleted.
 func doomed(object []byte, entries ...manifest.Entry) ([]byte, manifest.Ref) {
 	p := &manifest.Page{Entries: entries}
 	object, at := manifest.AppendFrame(object, p)

@@ -82,13 +82,11 @@ func looking(ctx context.Context, g *given, ends []end, do func(context.Context,
 	l.filters = filter.New(g.filters, roots[0], roots[1])
 	l.open(s)
 	defer func() {
-		if err != nil && !wrongLine(err) && l.out.Fail(err) {
-			err = silentError{err}
-		}
-		if cerr := l.close(); err == nil && cerr != nil && !brokenPipe(cerr) {
+		told := err != nil && !wrongLine(err) && (l.out.Fail(err) || g.on("quiet"))
+		if cerr := l.close(); err == nil && cerr != nil {
 			code, err = exitFailed, fmt.Errorf("print: %w", cerr)
 		}
-		if err != nil && g.on("quiet") && !wrongLine(err) {
+		if told || brokenPipe(err) { // nobody is there to be told, or wants to be
 			err = silentError{err}
 		}
 	}()

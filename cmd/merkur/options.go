@@ -75,7 +75,7 @@ var syncOptions = table{
 		{name: "strict", ours: true, usage: "write only to servers that keep two writers apart by themselves"},
 		{name: "manifest-key", kind: valued, ours: true, env: "MERKUR_MANIFEST_KEY", usage: "seal the manifest with the key in `FILE`, and believe no other: 32 bytes, or 64 hexadecimal digits"},
 		{name: "accept-rollback", ours: true, usage: "with --manifest-key: take a manifest that is older than one seen before, or another one"},
-		{name: "audit", kind: optional, ours: true, none: "5%", usage: "list a `SHARE` of the keys, such as --audit=10% or =1/30, or =full, and compare it with the manifest; each run goes on where the last one ended (default: 5%)"},
+		{name: "audit", kind: optional, ours: true, none: "5%", takes: isAudit, usage: "list a `SHARE` of the keys, such as 10% or 1/30, or full, and compare it with the manifest; each run goes on where the last one ended (default: 5%)"},
 		{name: "sample-share", kind: valued, ours: true, env: "MERKUR_SAMPLE_SHARE", usage: "look at untouched objects, at most 16, a `SHARE` of as many as are transferred (default: 25%)"},
 		{name: "adopt", ours: true, usage: "take over objects that somebody else has stored or changed, as if merkur had stored them"},
 		{name: "overwrite-foreign", ours: true, usage: "replace such objects by what the source has"},

@@ -179,6 +179,12 @@ func (q *request) readDrift() (err error) {
 	return nil
 }
 
+// isAudit tells a share for --audit from a path that follows it.
+func isAudit(s string) bool {
+	_, err := parseAudit(s)
+	return err == nil
+}
+
 // parseAudit reads a share of the keys: all, one of so many, or as other shares.
 func parseAudit(s string) (float64, error) {
 	if s == "full" {

@@ -93,6 +93,59 @@ func TestPermuteSpaces(t *testing.T) {
 	}
 }
 
+// TestPermuteLooking reads the options of the commands that change nothing, each by its own table.
+func TestPermuteLooking(t *testing.T) {
+	for _, c := range []struct{ typed, want string }{
+		{"merkur verify --data s3://b", "merkur verify --data=all -- s3://b"},
+		{"merkur verify --data 5% s3://b", "merkur verify --data=5% -- s3://b"},
+		{"merkur verify s3://b --data all --seed 7", "merkur verify --data=all --seed=7 -- s3://b"},
+		{"merkur verify --data 5x s3://b", "merkur verify --data=all -- 5x s3://b"},
+		{"merkur s3 ls s3://b --rec --hum --summ", "merkur ls --recursive --human-readable --summarize -- s3://b"},
+		{"merkur ls -r -l s3://b", "merkur ls --recursive --long -- s3://b"},
+		{"merkur diff a b --sta --li", "merkur diff --stat --list -- a b"},
+		{"merkur root s3://b --sub d --save f -l", "merkur root --sub=d --save=f --long -- s3://b"},
+		{"merkur --debug explain p s3://b --exclude=x --ro d", "merkur explain --debug --exclude=x --root=d -- p s3://b"},
+		{"merkur ls --delete s3://b", "unknown option --delete"},
+		{"merkur ls -x s3://b", "unknown option -x"},
+		{"merkur verify --dat", "merkur verify --data=all"}, // what is missing is found when the paths are counted
+		{"merkur sync --recursive", "unknown option --recursive: sync is always recursive"},
+		{"merkur root --su", "option --sub needs a value"},
+	} {
+		args := strings.Split(c.typed, " ")
+		got, err := permute(named(commands(), args), args)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("%s: %v; want %q", c.typed, err, c.want)
+			}
+		} else if text := strings.TrimSuffix(strings.Join(got, " "), " --"); text != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.typed, text, c.want)
+		}
+	}
+}
+
+// TestTables finds options that two rows of a command share, and beginnings that mean nothing.
+func TestTables(t *testing.T) {
+	for _, c := range commands() {
+		seen := map[string]bool{}
+		for _, g := range c.options {
+			for _, o := range g.options {
+				for _, name := range []string{"--" + o.name, "-" + o.short} {
+					if name != "-" && seen[name] {
+						t.Errorf("%s has %s twice", c.name, name)
+					}
+					seen[name] = true
+				}
+				if o.kind == optional && o.none == "" || o.kind == optional && o.choices == nil && o.takes == nil {
+					t.Errorf("%s: option --%s may be left without a value, and has none", c.name, o.name)
+				}
+			}
+		}
+		if c.usage == "" || c.about == "" || c.paths == "" || len(c.codes) == 0 || c.run == nil {
+			t.Errorf("%s has no help", c.name)
+		}
+	}
+}
+
 func TestPermuteErrors(t *testing.T) {
 	for _, c := range []struct{ typed, want string }{
 		{"--nonsense", "unknown option --nonsense"},

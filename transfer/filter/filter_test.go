@@ -1,6 +1,9 @@
 package filter
 
 import (
+	"math/rand/v2"
+	"slices"
+
 	"testing"
 )
 
@@ -120,4 +123,28 @@ func FuzzDescend(f *testing.F) {
 			t.Errorf("%+v select %q but do not descend into %q", fs, key, dir+"/")
 		}
 	})
+}
+
+// TestDeciding names the filter whose word Select follows.
+func TestDeciding(t *testing.T) {
+	patterns := []string{"*", "a*", "*/b", "a/b", "/root/a/*", "bucket/p/*", "c"}
+	for range 2000 {
+		var given []Filter
+		for range rand.IntN(5) {
+			given = append(given, Filter{rand.IntN(2) == 0, patterns[rand.IntN(len(patterns))]})
+		}
+		f := New(given, "/root", "bucket/p/")
+		for _, key := range []string{"a", "a/b", "c", "d/b"} {
+			by, some := f.Deciding(key)
+			if selected := !some || by.Include; selected != f.Select(key) {
+				t.Fatalf("%v: %s is selected: %v, but %+v (%v) decides", given, key, f.Select(key), by, some)
+			}
+			if some && !slices.Contains(given, by) {
+				t.Fatalf("%v: %+v is none of them", given, by)
+			}
+		}
+	}
+	if _, some := (*Filters)(nil).Deciding("a"); some {
+		t.Error("no filter decides")
+	}
 }
