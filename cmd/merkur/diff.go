@@ -22,11 +22,11 @@ func diffCommand() *command {
 			"equal trees, and no listing. Where there is none, or with --list, the objects are listed; then size,\n" +
 			"ETag and CRC-64/NVME decide, for which local files of equal size are read.",
 		options: lookOptions(
-			group{"1. What to compare", []option{
+			group{"What to compare", []option{
 				{name: "list", ours: true, usage: "list the objects of s3:// paths, whatever their manifest says"},
 				{name: "stat", ours: true, usage: "print sums only"},
 			}}, keyOptions, scanOptions, keepOptions,
-			syncOptions.pick("9. Server of A, if both are in buckets", "source-region", "source-endpoint-url", "source-profile")),
+			syncOptions.pick("Server of A, where B is in a bucket too", "source-region", "source-endpoint-url", "source-profile")),
 		codes: lookCodes,
 		run:   runDiff,
 	}
@@ -127,7 +127,7 @@ func (l *look) remoteView(ctx context.Context, e end, c bucket.Config, beside st
 	}
 	name := e.location.String()
 	if !l.given.on("list") {
-		m, err := l.mirror(ctx, s, e.location, beside)
+		m, err := l.directory(ctx, s, e.location, beside)
 		switch {
 		case errors.Is(err, inspect.ErrNoManifest):
 			l.out.Note(name + " has no manifest: its objects are listed")

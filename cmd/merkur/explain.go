@@ -122,6 +122,8 @@ func hintOfLook(err error) string {
 	switch {
 	case errors.Is(err, inspect.ErrNoManifest):
 		return "merkur sync makes one when it mirrors there; aws s3 ls and merkur diff --list look without"
+	case refused(err, "AccessDenied", "403"):
+		return "--help of the command says which permissions it needs"
 	case errors.Is(err, catalog.ErrMoved):
 		return "a sync has just ended there; try again"
 	case errors.Is(err, manifest.ErrVersion):

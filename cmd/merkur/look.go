@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"merkur/cmd/merkur/output"
@@ -46,23 +47,33 @@ var lookCodes = []exitMeaning{
 
 // lookOptions are the options of a command that looks: its own, and those that they all have.
 func lookOptions(own ...group) table {
-	return append(own,
-		syncOptions.pick("7. Output", "quiet", "output", "color", "debug"),
-		syncOptions.pick("8. Server", "endpoint-url", "region", "profile", "no-sign-request", "request-payer", "page-size", "no-verify-ssl",
+	t := append(own,
+		syncOptions.pick("Output", "quiet", "output", "color", "debug"),
+		syncOptions.pick("Server", "endpoint-url", "region", "profile", "no-sign-request", "request-payer", "page-size", "no-verify-ssl",
 			"ca-bundle", "cli-read-timeout", "cli-connect-timeout", "max-bandwidth", "addressing-style", "use-accelerate-endpoint",
 			"use-dualstack-endpoint", "no-paginate", "no-cli-pager", "no-cli-auto-prompt", "cli-binary-format"),
 	)
+	for i := range t {
+		t[i].title = fmt.Sprintf("%d. %s", i+1, t[i].title) // the library sorts them
+	}
+	return t
 }
 
 // Groups that several of them have.
 var (
-	scanOptions = syncOptions.pick("5. Local trees", "exclude", "include", "follow-symlinks", "no-follow-symlinks", "rehash", "trust-stat")
-	keepOptions = syncOptions.pick("6. Cache", "no-cache", "cache-dir")
-	keyOptions  = syncOptions.pick("4. Objects", "sse-c", "sse-c-key")
+	scanOptions = syncOptions.pick("Local trees", "exclude", "include", "follow-symlinks", "no-follow-symlinks", "rehash", "trust-stat")
+	keepOptions = syncOptions.pick("Cache", "no-cache", "cache-dir")
+	keyOptions  = group{"Objects", []option{
+		{name: "sse-c", kind: optional, choices: []string{"AES256"}, none: "AES256", usage: "they are encrypted with a key of your own"},
+		{name: "sse-c-key", kind: valued, usage: "that `KEY`, 32 bytes: fileb://PATH"},
+	}}
 )
 
 // looking runs what a command that looks does, once its command line is understood.
 func looking(ctx context.Context, g *given, ends []end, do func(context.Context, *look) (int, error)) (code int, err error) {
+	if err := lookTogether(g, ends); err != nil {
+		return exitFailed, usage(err)
+	}
 	l := &look{given: g, seen: map[string]*cache.Cache{}}
 	s, err := loadSettings(g)
 	if err != nil {
@@ -91,6 +102,22 @@ func looking(ctx context.Context, g *given, ends []end, do func(context.Context,
 		}
 	}()
 	return do(ctx, l)
+}
+
+// lookTogether finds options that do not go with each other or with the paths.
+func lookTogether(g *given, ends []end) error {
+	local := slices.ContainsFunc(ends, func(e end) bool { return !e.remote() })
+	for _, name := range []string{"follow-symlinks", "no-follow-symlinks", "rehash", "trust-stat"} {
+		if g.has(name) && !local {
+			return fmt.Errorf("--%s goes with a local tree", name)
+		}
+	}
+	for _, name := range []string{"source-region", "source-endpoint-url", "source-profile"} {
+		if g.has(name) && local {
+			return fmt.Errorf("--%s goes with two s3:// paths", name)
+		}
+	}
+	return g.pairs()
 }
 
 // wrongLine reports whether an error is about the command line, which is told in any case.
@@ -210,6 +237,15 @@ func (l *look) mirror(ctx context.Context, s *bucket.S3, at location, dir string
 		return nil, barred
 	}
 	return nil, fmt.Errorf("%s: %w", at, inspect.ErrNoManifest)
+}
+
+// directory finds the manifest that tells of a place, which must not be a file.
+func (l *look) directory(ctx context.Context, s *bucket.S3, at location, dir string) (*mirror, error) {
+	m, err := l.mirror(ctx, s, at, dir)
+	if err == nil && m.single {
+		return nil, fmt.Errorf("%s is a file of the mirror %s, not a directory", strings.TrimSuffix(at.String(), "/"), m.at)
+	}
+	return m, err
 }
 
 // tells reports whether the manifest says something of the place.

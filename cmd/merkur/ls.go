@@ -22,7 +22,7 @@ func lsCommand() *command {
 			"object. With --recursive keys are whole, as with aws; with --digest they are below the path, so that\n" +
 			"b3sum --check can read the lines in a copy of it.",
 		options: lookOptions(
-			group{"1. What to print", []option{
+			group{"What to print", []option{
 				{name: "recursive", short: "r", usage: "all files below, not only the names in the directory (-r)"},
 				{name: "long", short: "l", ours: true, usage: "mode, beginning of the digest, ETag and version too (-l)"},
 				{name: "digest", ours: true, usage: "digests and names, as b3sum prints them; implies --recursive"},

@@ -14,7 +14,6 @@ import (
 	"merkur/store/bucket"
 	"merkur/transfer"
 	"merkur/transfer/compare"
-	"merkur/transfer/drift"
 	"merkur/transfer/filter"
 	"merkur/transfer/headers"
 	"merkur/transfer/pace"
@@ -101,13 +100,8 @@ func readEnd(path string) (e end, err error) {
 // checkTogether finds options that do not go with each other or with the direction.
 func (q *request) checkTogether() error {
 	g := q.given
-	for _, pair := range [][2]string{{"sse-c", "sse-c-key"}, {"sse-c-copy-source", "sse-c-copy-source-key"}} {
-		for i, name := range pair {
-			if other := pair[1-i]; g.has(name) && !g.has(other) {
-				//lint:ignore ST1005 aws says so
-				return fmt.Errorf("If --%s is specified, --%s must be specified as well.", name, other)
-			}
-		}
+	if err := g.pairs(); err != nil {
+		return err
 	}
 	across := q.from.remote() && q.to.remote()
 	down := q.from.remote() && !q.to.remote()
@@ -139,68 +133,17 @@ func (q *request) checkTogether() error {
 	return nil
 }
 
-// checkForeign finds options about drift that do not go with the others.
-func (q *request) checkForeign() error {
-	g := q.given
-	for _, name := range []string{"audit", "adopt", "overwrite-foreign", "delete-foreign"} {
-		switch {
-		case !g.has(name):
-		case q.strategy() != compare.Content:
-			return fmt.Errorf("--%s goes with --compare content only: the others go by what the bucket holds", name)
-		case name != "audit" && !q.to.remote():
-			return fmt.Errorf("--%s is for a destination in a bucket", name)
+// pairs finds options of which one needs the other.
+func (g *given) pairs() error {
+	for _, pair := range [][2]string{{"sse-c", "sse-c-key"}, {"sse-c-copy-source", "sse-c-copy-source-key"}} {
+		for i, name := range pair {
+			if other := pair[1-i]; g.has(name) && !g.has(other) {
+				//lint:ignore ST1005 aws says so
+				return fmt.Errorf("If --%s is specified, --%s must be specified as well.", name, other)
+			}
 		}
-	}
-	switch {
-	case g.on("delete-foreign") && !g.on("delete"):
-		return errors.New("--delete-foreign goes with --delete")
-	case g.on("overwrite-foreign") && g.on("no-overwrite"):
-		return errors.New("--overwrite-foreign does not go with --no-overwrite")
 	}
 	return nil
-}
-
-// readDrift reads how drift is looked for, and what becomes of it.
-func (q *request) readDrift() (err error) {
-	g, o := q.given, &q.options
-	o.Foreign = drift.Options{Adopt: g.on("adopt"), Overwrite: g.on("overwrite-foreign"), Delete: g.on("delete-foreign")}
-	if g.has("audit") {
-		if o.Audit, err = parseAudit(g.text("audit")); err != nil {
-			return fmt.Errorf("--audit: %w", err)
-		}
-	}
-	share := "25%"
-	if g.has("sample-share") {
-		share = g.text("sample-share")
-	}
-	if o.Sample, err = parseShare(share); err != nil {
-		return fmt.Errorf("--sample-share: %w", err)
-	}
-	return nil
-}
-
-// isAudit tells a share for --audit from a path that follows it.
-func isAudit(s string) bool {
-	_, err := parseAudit(s)
-	return err == nil
-}
-
-// parseAudit reads a share of the keys: all, one of so many, or as other shares.
-func parseAudit(s string) (float64, error) {
-	if s == "full" {
-		return 1, nil
-	}
-	share, err := parseShare(s)
-	if n, ok := strings.CutPrefix(s, "1/"); ok {
-		var parts uint64
-		if parts, err = strconv.ParseUint(n, 10, 32); parts > 0 {
-			share = 1 / float64(parts)
-		}
-	}
-	if err != nil || share == 0 {
-		return 0, fmt.Errorf("%q is not a share such as 10%%, 1/30 or full", s)
-	}
-	return share, nil
 }
 
 // wrongWay are the words of aws for an option that goes with other paths.

@@ -23,7 +23,7 @@ func rootCommand() *command {
 			"manifest; or a saved manifest. --save writes the whole manifest to a file, for merkur diff. Mind that\n" +
 			"a sync with filters or problems leaves another tree in the bucket than there is in the directory.",
 		options: lookOptions(
-			group{"1. What to print", []option{
+			group{"What to print", []option{
 				{name: "sub", kind: valued, ours: true, usage: "of the directory `DIR` in the tree"},
 				{name: "long", short: "l", ours: true, usage: "all that is known of the tree (-l)"},
 				{name: "save", kind: valued, ours: true, usage: "save the manifest to `FILE` as well"},
@@ -96,10 +96,7 @@ func (l *look) rooted(ctx context.Context, e end, sub string) (*rooted, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, err := l.mirror(ctx, s, e.location, "")
-		if err == nil && m.single {
-			err = fmt.Errorf("%s is a file: %w", e.location, inspect.ErrNoManifest)
-		}
+		m, err := l.directory(ctx, s, e.location, "")
 		if err != nil {
 			return nil, err
 		}

@@ -37,7 +37,7 @@ func verifyCommand() *command {
 			"are differs, only-local, only-in-manifest and unproven (the manifest has no digest of an object of\n" +
 			"equal size). Needs s3:GetObject of PREFIX/.merkur/*.",
 		options: lookOptions(
-			group{"1. How much", []option{
+			group{"How much", []option{
 				{name: "data", kind: optional, ours: true, none: "all", takes: isShare, usage: "read the objects too, and compare their digests: all, or a `SHARE` such as 5%, picked at random"},
 				{name: "seed", kind: valued, ours: true, usage: "pick the share by the number `N`: the same number picks the same objects"},
 			}}, keyOptions, scanOptions, keepOptions),
@@ -61,8 +61,10 @@ func runVerify(ctx context.Context, g *given, paths []string) (int, error) {
 	switch {
 	case !last.remote() || len(ends) == 2 && ends[0].remote():
 		return exitFailed, usage(errors.New("verify takes an s3:// path, or a directory and an s3:// path"))
-	case len(ends) == 2 && (g.has("data") || g.has("seed")):
-		return exitFailed, usage(errors.New("--data and --seed read objects; with a local tree they are not looked at"))
+	case len(ends) == 2 && (g.has("data") || g.has("seed") || g.has("sse-c")):
+		return exitFailed, usage(errors.New("--data, --seed and --sse-c are for reading objects; with a local tree none is read"))
+	case g.has("seed") && !g.has("data"):
+		return exitFailed, usage(errors.New("--seed goes with --data"))
 	case len(ends) == 1 && len(g.filters) > 0:
 		return exitFailed, usage(errors.New("--exclude and --include go with a local tree"))
 	}
@@ -230,7 +232,7 @@ func (l *look) verifyDir(ctx context.Context, dir, at end) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	m, err := l.mirror(ctx, s, at.location, dir.dir)
+	m, err := l.directory(ctx, s, at.location, dir.dir)
 	if err != nil {
 		return exitFailed, err
 	}

@@ -26,7 +26,7 @@ func explainCommand() *command {
 			"directory above PATH that was mirrored from here, or below which the manifest has the key, or else the\n" +
 			"working directory. PATH need not exist. Needs s3:GetObject of PREFIX/.merkur/* and of the object.",
 		options: lookOptions(
-			group{"1. Which tree", []option{
+			group{"Which tree", []option{
 				{name: "root", kind: valued, ours: true, usage: "PATH is in the tree at `DIR`"},
 			}}, keyOptions, scanOptions, keepOptions),
 		codes: []exitMeaning{
@@ -45,7 +45,7 @@ func runExplain(ctx context.Context, g *given, paths []string) (int, error) {
 	if ends[0].remote() || !ends[1].remote() {
 		return exitFailed, usage(errors.New("explain takes a local path and an s3:// path"))
 	}
-	return looking(ctx, g, ends[1:], func(ctx context.Context, l *look) (int, error) { return l.explain(ctx, ends[0], ends[1]) })
+	return looking(ctx, g, ends, func(ctx context.Context, l *look) (int, error) { return l.explain(ctx, ends[0], ends[1]) })
 }
 
 func (l *look) explain(ctx context.Context, path, at end) (int, error) {
@@ -63,6 +63,9 @@ func (l *look) explain(ctx context.Context, path, at end) (int, error) {
 	}
 	if err != nil {
 		return exitFailed, err
+	}
+	if m != nil && m.single { // it is the object that is named, not the prefix
+		at.location, m.sub = m.at, ""
 	}
 	w := &why{Type: "explanation", Objects: at.location.String(), mirror: m}
 	if err := w.findTree(ctx, l, path); err != nil {
