@@ -221,11 +221,29 @@ func (r *run) takeOver(ctx context.Context, keys *manifest.Range, doomed []manif
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
+	// What another run may be writing is not deleted; and that run leaves it alone if it found it being
+	// deleted. So the keys stay in an intent: else nobody would know of the objects any more.
+	for _, i := range r.catalog.Foreign() {
+		for _, e := range doomed {
+			if i.Range != nil && i.Range.Contains(e.Key) {
+				r.doubtful(e.Key)
+			}
+		}
+	}
 	edit := catalog.Edit{Range: hull(r.doubt, keys), Doomed: doomed, Settled: settled}
-	if _, err := r.catalog.Commit(ctx, edit); err != nil { // what it yields to another run is that one's business
+	yielded, err := r.catalog.Commit(ctx, edit)
+	if err != nil {
 		return err
 	}
 	r.intent, r.o.Rebuild = edit.Range, false
+	for _, c := range yielded {
+		r.doubtful(c.Key)
+	}
+	if !within(r.doubt, r.intent) {
+		if _, err := r.commit(ctx, catalog.Edit{Range: hull(r.doubt, keys), Doomed: r.spared(doomed)}); err != nil {
+			return err
+		}
+	}
 	back, err := r.finishDeletes(ctx)
 	if err != nil {
 		return err
@@ -237,6 +255,11 @@ func (r *run) takeOver(ctx context.Context, keys *manifest.Range, doomed []manif
 		return err
 	}
 	return r.survey(ctx, *keys)
+}
+
+// spared are the doomed that are not in doubt.
+func (r *run) spared(doomed []manifest.Entry) []manifest.Entry {
+	return slices.DeleteFunc(slices.Clone(doomed), func(e manifest.Entry) bool { return r.doubt != nil && r.doubt.Contains(e.Key) })
 }
 
 // finishDeletes removes the objects on this run's list, which an earlier run has not come to.
