@@ -18,7 +18,8 @@
 //
 // The manifest never names what the bucket does not hold, but inside an intent. The bytes that
 // are stored are the bytes that were hashed. An object that somebody else changed is not
-// overwritten and not deleted, unless an option says so (package drift), or that was done to keys that a run which died was writing:
-// what is found there is taken for that run's. What could not be read is not deleted, nor
-// anything while the whole source looks empty, nor more than the limit allows.
+// overwritten and not deleted, unless an option says so (package drift), or that was done to keys
+// that a run which died was writing: what is found there is taken for that run's. What could not
+// be read is not deleted, nor anything while the whole source looks empty, nor more than the limit
+// allows.
 package transfer

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"merkur/manifest"
@@ -210,7 +211,7 @@ func TestForeignIsNeverOverwrittenBlindly(t *testing.T) {
 	m.remove("doomed")
 	tries, ours := map[string]int{}, true
 	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
-		if ours && (op == buckettest.Put && key == "p/edited" || op == buckettest.Delete && key == "p/doomed") {
+		if (op == buckettest.Put && key == "p/edited" || op == buckettest.Delete && key == "p/doomed") && ours {
 			tries[key]++
 			ours = false
 			put(t, m.store, key, fmt.Sprint("theirs, ", tries[key]))
@@ -529,9 +530,9 @@ func TestAuditDiesAfterEveryRequest(t *testing.T) {
 	for at := 1; ; at++ {
 		m := meddled(t)
 		ctx, cancel := context.WithCancel(context.Background())
-		n := 0
+		var n atomic.Int64
 		m.store.Fault = func(buckettest.Op, string) buckettest.Outcome {
-			if n++; n > at {
+			if n.Add(1) > int64(at) {
 				cancel()
 				return buckettest.NotStored
 			}
