@@ -70,7 +70,7 @@
 //
 // # Stored pages
 //
-// A page is stored as a zstd frame without a dictionary. How it is compressed is free; its tag,
+// A page is stored as one zstd frame without a dictionary. How it is compressed is free; its tag,
 // the first 16 bytes of BLAKE3(frame), stands with whoever refers to it. Decompressed, which
 // must not take more than 32 MiB, a leaf is
 //
@@ -180,5 +180,6 @@
 // intent. A writer carries on the intents of others. It may take one over, by looking at the
 // keys and dropping it, once until has passed; a run that takes long renews its own before
 // that. A pack that a new root no longer needs moves to the retired ones; it may be deleted a
-// day later, and leaves the list with a commit after that.
+// day later, and leaves the list with a commit after that. A pack that no root names may be removed
+// when it is a day old, right after a commit by who removes it.
 package manifest

@@ -52,6 +52,7 @@ func (r *run) open(ctx context.Context) error {
 
 // reset forgets what an earlier attempt of this run found.
 func (r *run) reset() {
+	r.release()
 	r.catalog, r.source, r.scan = nil, nil, nil
 	r.intent, r.doubt, r.powers = nil, nil, nil
 	r.policy.unknown, r.policy.open = unknown{}, nil

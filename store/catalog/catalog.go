@@ -3,7 +3,8 @@
 //
 // # Where it is
 //
-// The root object is "manifest" below the reserved prefix, packs lie beside it as "p/…". What
+// The root object is "manifest" below the reserved prefix, packs lie beside it as "p/…"; for a while
+// there may be a "lease", and objects of a probe as "probe/…". What
 // the bytes mean is specified in package manifest.
 //
 // # What a commit promises
@@ -25,6 +26,13 @@
 //
 // Since all intents go through the one root, they exclude each other: a run does not write what
 // another is deleting, nor delete what another may be writing.
+//
+// # Servers and strangers
+//
+// All this hangs on a server that checks a condition and stores in one step. [Catalog.Probe] finds
+// out whether it does; where it does not, [Catalog.Lease] has runs take turns. With a seal, only
+// manifests are read that somebody with the key has made for this place, and with a [Mark] none that is
+// older than one seen before.
 //
 // # What it does not do
 //

@@ -44,12 +44,9 @@ func TestRace(t *testing.T) {
 		}
 		t.Cleanup(far.Close)
 		for name, store := range map[string]bucket.Store{"memory": &buckettest.Memory{Racy: racy}, "flat": far} {
-			want := n
-			if racy {
-				want = 0
-			}
-			if got := raced(t, store, n); got != want {
-				t.Errorf("%s, racy %v: found to be atomic %d times of %d", name, racy, got, n)
+			got := raced(t, store, n)
+			if t.Logf("%s, racy %v: found to be atomic %d times of %d", name, racy, got, n); racy && got > 1 || !racy && got < n {
+				t.Error("a race was not found, or one was found where there is none")
 			}
 		}
 	}
