@@ -125,9 +125,9 @@ func TestManyEdits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes a thousand commits")
 	}
-	files, edits := 50_000, 500
+	files, edits := 60_000, 300
 	w := newWriter(&buckettest.Memory{})
-	w.packSize, w.merge = 1<<20, 16
+	w.packSize, w.merge = 2<<20, 4
 	if n, err := strconv.Atoi(os.Getenv("MERKUR_TREE")); err == nil {
 		files, edits, w.packSize, w.merge = n, 1000, 0, 0
 	}
@@ -173,7 +173,11 @@ func TestManyEdits(t *testing.T) {
 
 // Packs are merged while the tree changes at random, and it stays what it should be.
 func TestMergeKeepsTheTree(t *testing.T) {
-	for seed := range 4 {
+	seeds := 4
+	if testing.Short() {
+		seeds = 1
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			store := &buckettest.Memory{}
 			w := newWriter(store)
