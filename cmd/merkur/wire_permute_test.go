@@ -157,7 +157,7 @@ func TestPermuteErrors(t *testing.T) {
 		{"--storage-clas=x --storageclass x", "unknown option --storageclass: did you mean --storage-class?"},
 		{"--dry-run", "unknown option --dry-run: --dryrun is meant"},
 		{"--recursive", "unknown option --recursive: sync is always recursive"},
-		{"--s", "option --s is ambiguous: it could be --size-only, --sample-share, --storage-class, --sse"},
+		{"--s", "option --s is ambiguous: it could be --size-only, --strict, --sample-share, --storage-class, --sse"},
 		{"--in x --no", "option --no is ambiguous: it could be --no-follow-symlinks, --no-overwrite"},
 		{"--exclude", "option --exclude needs a value"},
 		{"--exclude --delete", "option --exclude needs a value"},
