@@ -6,8 +6,9 @@ BIN := $(CURDIR)/.bin
 SERVER := $(BIN)/versitygw
 LINT := $(BIN)/staticcheck
 FUZZTIME ?= 10s
+TORTURE ?= -for 30m
 
-.PHONY: all build demo test vet lint unit platforms fuzz tools memory bench peers clean
+.PHONY: all build demo test vet lint unit platforms fuzz tools memory torture bench peers clean
 
 all: build
 
@@ -42,6 +43,9 @@ fuzz: ## each fuzz target for FUZZTIME
 
 memory: build tools ## peak memory of all kinds of runs over trees of a million and two million files (takes long)
 	$(GO) run ./benchmarks/memory -merkur $(BIN)/merkur -server $(SERVER)
+
+torture: build tools ## faults, kills and damaged caches, and an auditor after each (TORTURE='-for 8h -seed 1')
+	$(GO) run ./benchmarks/torture -merkur $(BIN)/merkur -server $(SERVER) $(TORTURE)
 
 bench: build tools peers ## merkur beside s5cmd, rclone, aws, git, find and b3sum (takes hours; BENCH='-only noop -rounds 3' and -scale 0.1 less)
 	$(GO) build -o $(BIN)/compare ./benchmarks/compare

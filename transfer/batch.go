@@ -3,8 +3,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -108,6 +106,7 @@ func (r *run) carryOutBatch(ctx context.Context, b batch, batches <-chan batch) 
 	r.spare(b)
 	changes, err := r.announceAndTransfer(ctx, b)
 	if err != nil {
+		r.salvage(ctx, changes, err)
 		return batch{}, false, err
 	}
 	edit := catalog.Edit{Changes: changes, Range: r.doubt}
@@ -216,8 +215,9 @@ func (r *run) avoid(ctx context.Context, batch []Action) ([]Action, error) {
 }
 
 // transfer carries out the actions of a batch and returns, in key order, the changes that they
-// made. While it takes long, the intent is renewed. A server that is gone is not asked for one
-// object after the other: that ends the run.
+// made, also beside an error. While it takes long, the intent is renewed. A server that is gone, or
+// that takes the credentials no more, is not asked for one object after the other: that ends the
+// run.
 func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change, error) {
 	ctx, end := context.WithCancelCause(outer)
 	defer end(nil)
@@ -241,14 +241,14 @@ func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change
 	if err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent}); err != nil {
 		return nil, err
 	}
-	if outer.Err() == nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
 	var changes []manifest.Change
 	for _, c := range made {
 		if c != nil {
 			changes = append(changes, *c)
 		}
+	}
+	if outer.Err() == nil && ctx.Err() != nil {
+		return changes, context.Cause(ctx)
 	}
 	return changes, nil
 }
@@ -288,9 +288,9 @@ func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) 
 	case errors.Is(err, bucket.ErrArchived) && r.o.Archive != ArchiveForce:
 		r.archived(a, "GLACIER") // a manifest does not tell the class
 		return nil
-	case ctx.Err() == nil && unreachable(err):
+	case ctx.Err() == nil && hopeless(err) != nil:
 		r.doubtful(a.Key)
-		end(fmt.Errorf("the server cannot be reached any more: %w", err))
+		end(hopeless(err))
 		return nil
 	case ctx.Err() != nil || errors.Is(err, bucket.ErrUncertain):
 		r.doubtful(a.Key)
@@ -302,12 +302,6 @@ func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) 
 		r.fail(a, err)
 	}
 	return nil
-}
-
-// unreachable reports whether no connection to the server could be made.
-func unreachable(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // doubtful notes that it is not known what the bucket holds under a key.
@@ -374,6 +368,8 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 		case r.hearsay(a):
 			r.fail(a, errUnproven)
 			continue
+		case errs[i] != nil && hopeless(errs[i]) != nil:
+			return hopeless(errs[i])
 		case errs[i] != nil:
 			r.fail(a, errs[i])
 			continue

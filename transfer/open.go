@@ -276,8 +276,7 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 		}
 		return nil, nil
 	}
-	back := r.deleteAll(ctx, doomed)
-	return back, ctx.Err()
+	return r.deleteAll(ctx, doomed)
 }
 
 // ready finds out, once and before the first write, what the server can do.

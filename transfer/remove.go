@@ -43,7 +43,7 @@ func (r *run) remove(ctx context.Context) error {
 
 // removeFrom carries out the deletes of a spool. listed says that their objects were found in a
 // listing, so that the manifest may not name them.
-func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete func(context.Context, []manifest.Entry) []manifest.Change) error {
+func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete func(context.Context, []manifest.Entry) ([]manifest.Change, error)) error {
 	if doomed.n == 0 {
 		return nil
 	}
@@ -63,11 +63,12 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		}
 		leaf = slices.DeleteFunc(leaf, func(e manifest.Entry) bool { return kept[e.Key] })
 		done := make(chan struct{})
+		var stopped error
 		go func() {
 			defer close(done)
-			back = delete(ctx, leaf)
+			back, stopped = delete(ctx, leaf)
 		}()
-		return errors.Join(r.renewUntil(ctx, done, catalog.Edit{Range: edit.Range, Doomed: leaf}), ctx.Err())
+		return errors.Join(r.renewUntil(ctx, done, catalog.Edit{Range: edit.Range, Doomed: leaf}), stopped)
 	})
 	if err != nil {
 		return err // the note stays, and the next run does the rest
@@ -92,27 +93,30 @@ func (r *run) spareStrays() error {
 
 // deleteAll deletes objects at once, and returns the changes that name again, in the manifest,
 // those that could not be deleted. Those that are not the ones the manifest knew are somebody
-// else's: they go only if that was asked for.
-func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) []manifest.Change {
-	failed, met := r.deleteEach(ctx, leaf)
+// else's: they go only if that was asked for. An error says why it did not come to its end.
+func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) ([]manifest.Change, error) {
+	failed, met, err := r.deleteEach(ctx, leaf)
+	if err != nil {
+		return nil, err
+	}
 	var back []manifest.Change
 	for i := range failed {
 		back = append(back, manifest.Change{Key: failed[i].Key, New: &failed[i]})
 	}
-	if len(met) > 0 && ctx.Err() == nil {
-		r.deleteStrays(ctx, r.stillDoomed(ctx, met))
+	if len(met) > 0 {
+		_, err = r.deleteStrays(ctx, r.stillDoomed(ctx, met))
 	}
-	return back
+	return back, err
 }
 
 // deleteStrays deletes objects that somebody else has put there. What cannot be deleted stays
 // theirs.
-func (r *run) deleteStrays(ctx context.Context, leaf []manifest.Entry) []manifest.Change {
-	_, met := r.deleteEach(ctx, leaf)
+func (r *run) deleteStrays(ctx context.Context, leaf []manifest.Entry) ([]manifest.Change, error) {
+	_, met, err := r.deleteEach(ctx, leaf)
 	for i := range met {
 		r.fail(Action{Verb: Delete, Key: met[i].Key, Old: &met[i]}, errForeign)
 	}
-	return nil
+	return nil, err
 }
 
 // stillDoomed looks at objects that are not those that were to be deleted, tells of drift, and returns
@@ -150,8 +154,10 @@ func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []m
 }
 
 // deleteEach deletes objects at once. It returns those that could not be deleted, and those that are
-// not the objects that were to be deleted.
-func (r *run) deleteEach(ctx context.Context, leaf []manifest.Entry) (failed, met []manifest.Entry) {
+// not the objects that were to be deleted. An error says why it did not come to its end.
+func (r *run) deleteEach(outer context.Context, leaf []manifest.Entry) (failed, met []manifest.Entry, err error) {
+	ctx, end := context.WithCancelCause(outer)
+	defer end(nil)
 	outcome := make([]error, len(leaf))
 	var deleted atomic.Int64
 	var g errgroup.Group
@@ -165,6 +171,8 @@ func (r *run) deleteEach(ctx context.Context, leaf []manifest.Entry) (failed, me
 			case err == nil:
 				deleted.Add(1)
 				r.report(Event{Done: &a})
+			case hopeless(err) != nil:
+				end(hopeless(err))
 			case ctx.Err() != nil:
 			case foreign && r.o.Compare == compare.Content:
 				outcome[i] = err
@@ -182,6 +190,9 @@ func (r *run) deleteEach(ctx context.Context, leaf []manifest.Entry) (failed, me
 	}
 	g.Wait()
 	r.sum.Deleted += deleted.Load()
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
 	for i, err := range outcome {
 		switch {
 		case errors.Is(err, errForeign):
@@ -190,15 +201,15 @@ func (r *run) deleteEach(ctx context.Context, leaf []manifest.Entry) (failed, me
 			failed = append(failed, leaf[i])
 		}
 	}
-	return failed, met
+	return failed, met, nil
 }
 
 // unlinkAll deletes files. What another run of this program or anybody else has put in their
 // place stays.
-func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) []manifest.Change {
+func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) ([]manifest.Change, error) {
 	for i := range leaf {
 		if ctx.Err() != nil {
-			break
+			return nil, ctx.Err()
 		}
 		a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
 		err := r.tree.Remove(a.Old)
@@ -213,7 +224,7 @@ func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) []manifest.C
 		r.sum.Deleted++
 		r.report(Event{Done: &a})
 	}
-	return nil
+	return nil, nil
 }
 
 // behindLink tells of a file that is not deleted, since it may lie somewhere else than it seems.

@@ -196,7 +196,7 @@ func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileI
 // stays.
 func (r *run) inParts(ctx context.Context, key string, o bucket.PutOptions, fill func(bucket.Upload) error) (bucket.Object, error) {
 	o.HasCRC64 = false // not known before the last part
-	up, err := r.store.(bucket.Uploader).Upload(ctx, key, o)
+	up, err := r.upload(ctx, key, o)
 	if err != nil {
 		return bucket.Object{}, err
 	}
@@ -226,6 +226,9 @@ func (r *run) uploadParts(ctx context.Context, a Action, up bucket.Upload, f io.
 		}
 		crcs[i] = sum
 		_, n := l.bounds(i)
+		if there, err := r.stored(up, a, i+1, body, n, sum); there || err != nil {
+			return err
+		}
 		return r.pass(ctx, a, n, func(ctx context.Context) error { return up.Part(ctx, i+1, body, n, sum) })
 	})
 	if err != nil {

@@ -34,6 +34,7 @@ func (s *spool) add(a Action) error {
 		if err != nil {
 			return fmt.Errorf("keep a list of what is to be done: %w", err)
 		}
+		os.Remove(f.Name()) // where the system lets it go at once, nothing is left if this process dies
 		s.file, s.w = f, bufio.NewWriter(f)
 		s.enc = gob.NewEncoder(s.w)
 	}

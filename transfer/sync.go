@@ -68,6 +68,7 @@ type Options struct {
 	Pages    catalog.Space // nil: none
 	State    catalog.Space // nil: none
 	Identity catalog.Identity
+	Uploads  *catalog.Journal // of uploads in parts to the destination; nil: none
 
 	Report  func(Event) // called by many goroutines, one at a time; nil: nobody listens
 	Explain bool        // report also why things are done
@@ -128,6 +129,9 @@ func (r *run) mirror(ctx context.Context) error {
 			r.note("%v", err) // it is tried again
 		}
 	}
+	if err == nil && !r.o.DryRun {
+		r.discardLeft(ctx)
+	}
 	return err
 }
 
@@ -163,6 +167,7 @@ type run struct {
 	told    string // the greatest key of a problem that has been told
 	gate    *pace.Gate
 	memory  budget
+	left    leftovers
 	events  chan struct{} // holds one token: who has it may report
 	sum     Summary
 	sent    struct {
@@ -213,6 +218,7 @@ func newRun(o Options) (*run, error) {
 	o.Foreign.Delete = o.Foreign.Delete && o.Delete
 	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts),
 		toldOf: map[toldKey]drift.Action{}}
+	r.left.keep(o.Uploads.Left())
 	r.policy = policy{way: r.way, same: o.Compare.Strategy(), delete: o.Delete, selects: o.Filters.Select}
 	r.policy.learns = r.way == compare.Across && o.Compare == compare.Content && !o.NoOverwrite
 	if o.NoOverwrite {

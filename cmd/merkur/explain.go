@@ -166,6 +166,10 @@ func hintOfServer(err error) string {
 	switch {
 	case errors.Is(err, bucket.ErrNoBucket):
 		return "merkur makes no buckets; check the name, the region and --endpoint-url"
+	case refused(err, "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"):
+		return "the credentials are not valid any more; get new ones and run again: what is stored is not sent again"
+	case refused(err, "RequestTimeTooSkewed"):
+		return "check the clock of this machine"
 	case refused(err, "SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthorizationHeaderMalformed"):
 		return "check the access key, its secret and the region"
 	case errors.Is(err, bucket.ErrNoCredentials):

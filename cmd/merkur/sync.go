@@ -267,14 +267,18 @@ func (q *request) remember(p *output.Printer) (done func(), err error) {
 	if err := q.identify(); err != nil {
 		p.Note("cannot tell who is writing: " + err.Error())
 	}
+	release := func() {
+		o.Uploads.Close()
+		o.Identity.Release()
+	}
 	dir, err := q.given.cacheRoot()
 	if err != nil {
 		p.Note("no place for a cache: " + err.Error())
-		return o.Identity.Release, nil
+		return release, nil
 	}
 	o.Scan.Leave = []string{dir}
 	if q.given.on("no-cache") {
-		return o.Identity.Release, nil
+		return release, nil
 	}
 	about := q.from.dir + q.to.dir
 	if about == "" {
@@ -286,12 +290,12 @@ func (q *request) remember(p *output.Printer) (done func(), err error) {
 	return func() {
 		kept.Close()
 		tell(p, kept.Notes()[told:])
-		o.Identity.Release()
+		release()
 	}, nil
 }
 
-// identify takes the identity of the writer to the destination, and opens what is remembered of
-// the manifests of both ends.
+// identify takes the identity of the writer to the destination, with its journal of uploads, and opens
+// what is remembered of the manifests of both ends.
 func (q *request) identify() error {
 	dir, err := identityDir()
 	if err != nil {
@@ -304,6 +308,11 @@ func (q *request) identify() error {
 	if q.to.remote() {
 		o.ToMark = catalog.NewMark(dir, o.To.Place)
 		o.Identity, err = catalog.Identify(dir, o.To.Place)
+	}
+	if s, ok := o.To.Store.(bucket.Resumer); ok && !o.DryRun {
+		if o.Uploads = o.Identity.Journal(); o.Uploads != nil {
+			s.KeepJournal(o.Uploads)
+		}
 	}
 	return err
 }

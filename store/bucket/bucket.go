@@ -172,6 +172,37 @@ type Upload interface {
 	Abort(ctx context.Context) error
 }
 
+// A Pending upload in parts was begun and is neither complete nor aborted.
+type Pending struct {
+	Key, ID string
+	About   string // tells its options from others; empty: it cannot be gone on with
+}
+
+// A Journal keeps in mind the uploads in parts that are under way, so that a later process can end
+// those that this one does not come to end. Its methods may be called by many goroutines at once.
+type Journal interface {
+	Begun(Pending) // before the first part is sent
+	Ended(Pending) // complete, aborted or not there any more
+}
+
+// A Resumer knows uploads that another process began. It is an optional power of a Store.
+type Resumer interface {
+	// KeepJournal has a journal told of each upload in parts, those of copies too.
+	KeepJournal(Journal)
+	// Resume goes on with an upload, which is [Resumed]. Error: ErrUnsupported if it was begun
+	// with other options.
+	Resume(ctx context.Context, p Pending, o PutOptions) (Upload, error)
+	// Discard aborts an upload. It is success if it is not there any more.
+	Discard(ctx context.Context, p Pending) error
+}
+
+// A Resumed upload may have parts that another process has stored.
+type Resumed interface {
+	// Has reports whether part n is there with these bytes. If so it counts as if it had been
+	// stored now; if not it has to be.
+	Has(n int, body io.ReadSeeker, size int64, crc uint64) (bool, error)
+}
+
 // A Source is an object to be copied from.
 type Source struct {
 	Bucket   string // empty: the bucket that is copied to

@@ -57,6 +57,16 @@ func (e *Error) Error() string {
 // Is reports whether e is the sentinel target.
 func (e *Error) Is(target error) bool { return e.kind != nil && target == e.kind }
 
+// Refused reports whether the server does not take the credentials, or not any more: then it refuses
+// every request.
+func (e *Error) Refused() bool {
+	switch e.Code {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId", "RequestTimeTooSkewed":
+		return true
+	}
+	return false
+}
+
 // Unwrap returns why there was no answer, or nil.
 func (e *Error) Unwrap() error { return e.Err }
 

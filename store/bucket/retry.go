@@ -78,10 +78,12 @@ func cutShort(e *Error) bool {
 
 // passing are the errors that may pass and that the SDK does not know as such.
 var passing = retry.RetryableErrorCode{Codes: map[string]struct{}{
-	"InternalError":              {},
-	"ServiceUnavailable":         {},
-	"OperationAborted":           {}, // another write to the same key is under way
-	"ConditionalRequestConflict": {}, // likewise
+	"InternalError":               {},
+	"ServiceUnavailable":          {},
+	"OperationAborted":            {}, // another write to the same key is under way
+	"ConditionalRequestConflict":  {}, // likewise
+	"BadDigest":                   {}, // bytes were changed on their way
+	"XAmzContentChecksumMismatch": {}, // likewise
 }}
 
 // newRetryer returns the SDK's judgement of errors and its delays. It makes no tries.

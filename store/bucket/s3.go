@@ -33,13 +33,14 @@ const (
 	uploadPartCopy          = "UploadPartCopy"
 	completeMultipartUpload = "CompleteMultipartUpload"
 	abortMultipartUpload    = "AbortMultipartUpload"
+	listParts               = "ListParts"
 	getObjectTagging        = "GetObjectTagging"
 	putObjectTagging        = "PutObjectTagging"
 	createBucket            = "CreateBucket"
 )
 
-// An S3 is one bucket of an S3 server. It is a [Store], an [Uploader], a [Copier], a [Tagger],
-// a [BatchDeleter] and [Lenient]. The error of a request is of type [*Error]. It logs nothing
+// An S3 is one bucket of an S3 server. It is a [Store], an [Uploader], a [Resumer], a [Copier],
+// a [Tagger], a [BatchDeleter] and [Lenient]. The error of a request is of type [*Error]. It logs nothing
 // but what the [Config] asks for.
 //
 // A request gets up to five tries, or as many as the [Config] says. A try that cannot reach a
@@ -56,6 +57,7 @@ type S3 struct {
 	attempts  int
 	sleep     func(context.Context, time.Duration) error
 	debug     func(string) // nil: nobody listens
+	journal   Journal      // nil: none
 	checksums atomic.Bool  // send CRC-64/NVME
 	asks      atomic.Bool  // ask for the checksums of objects that are read
 	region    atomic.Pointer[string]

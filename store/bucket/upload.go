@@ -20,11 +20,15 @@ import (
 // Upload implements [Uploader]. A try whose answer is lost may leave an upload behind that has
 // no parts; a lifecycle rule of the bucket removes such.
 func (s *S3) Upload(ctx context.Context, key string, o PutOptions) (Upload, error) {
-	algorithm := o.Checksum
-	if algorithm == "" && s.checksums.Load() {
-		algorithm = algorithmCRC64
+	return s.begin(ctx, key, o, s.algorithm(o))
+}
+
+// algorithm is that of the checksums of parts; empty: they have none.
+func (s *S3) algorithm(o PutOptions) string {
+	if o.Checksum == "" && s.checksums.Load() {
+		return algorithmCRC64
 	}
-	return s.begin(ctx, key, o, algorithm)
+	return o.Checksum
 }
 
 // begin begins an upload whose parts come with a checksum, or with none if that is empty.
@@ -48,7 +52,9 @@ func (s *S3) begin(ctx context.Context, key string, o PutOptions, algorithm stri
 	if err != nil {
 		return nil, err
 	}
-	return &upload{store: s, key: key, id: out.UploadId, options: o, algorithm: algorithm, parts: make(map[int32]part)}, nil
+	u := &upload{store: s, key: key, id: out.UploadId, options: o, algorithm: algorithm, parts: make(map[int32]part)}
+	u.begun()
+	return u, nil
 }
 
 type upload struct {
@@ -56,7 +62,8 @@ type upload struct {
 	key       string
 	id        *string
 	options   PutOptions
-	algorithm string // of the parts' checksums; empty: they have none
+	algorithm string         // of the parts' checksums; empty: they have none
+	stored    map[int32]part // by another process
 
 	mu    sync.Mutex
 	parts map[int32]part
@@ -131,6 +138,7 @@ func (u *upload) Complete(ctx context.Context) (Object, error) {
 	if unquote(out.ETag) == "" {
 		return Object{}, unproved(c)
 	}
+	u.ended()
 	obj := Object{Key: u.key, Size: all.size, ETag: unquote(out.ETag), Version: aws.ToString(out.VersionId), Headers: o.Headers}
 	obj.CRC64, obj.HasCRC64 = decodeCRC64(aws.ToString(out.ChecksumCRC64NVME))
 	obj.Class, obj.Encryption, obj.KMSKey = class(o.Class), string(out.ServerSideEncryption), aws.ToString(out.SSEKMSKeyId)
@@ -169,5 +177,8 @@ func (u *upload) Abort(ctx context.Context) error {
 	s := u.store
 	in := &s3.AbortMultipartUploadInput{Bucket: &s.name, Key: &u.key, UploadId: u.id}
 	_, err := send(ctx, s, call{op: abortMultipartUpload, key: u.key}, s.client.AbortMultipartUpload, in)
-	return unless(err, "NoSuchUpload")
+	if err = unless(err, "NoSuchUpload"); err == nil {
+		u.ended()
+	}
+	return err
 }

@@ -34,6 +34,11 @@
 // manifests are read that somebody with the key has made for this place, and with a [Mark] none that is
 // older than one seen before.
 //
+// # Who writes
+//
+// An [Identity] outlives its process and is had by one process at a time. Beside it a [Journal] keeps
+// the uploads in parts that are under way, for the next process that has the identity.
+//
 // # What it does not do
 //
 // It knows nothing of files and writes no data object. A Catalog belongs to one goroutine; the
@@ -138,6 +143,9 @@ func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) 
 		load = c.disregard
 	}
 	cur, err := load(ctx)
+	if errors.Is(err, manifest.ErrCorrupt) {
+		cur, err = load(ctx) // a bit may have been another one on its way, and that passes
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s%s: %w", o.Prefix, rootName, err)
 	}

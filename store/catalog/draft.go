@@ -3,12 +3,14 @@ package catalog
 import (
 	"context"
 	"crypto/md5"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"merkur/manifest"
 	"merkur/store/bucket"
@@ -20,20 +22,68 @@ import (
 type Draft struct {
 	bucket.Store
 	dir   string
+	lock  *os.File // that this process lives
 	drawn map[string]bucket.Object
 }
 
-// NewDraft returns a draft over a store. Close removes what it keeps.
+// Names of what a Draft keeps.
+const (
+	draftDir  = "merkur-draft-"
+	draftLock = "merkur.lock"
+)
+
+// NewDraft returns a draft over a store. Close removes what it keeps. What drafts of processes that
+// have died kept is removed here.
 func NewDraft(s bucket.Store) (*Draft, error) {
-	dir, err := os.MkdirTemp("", "merkur-draft-")
-	if err != nil {
-		return nil, fmt.Errorf("make a directory for the draft of a manifest: %w", err)
+	sweepDrafts(os.TempDir())
+	for {
+		dir, err := os.MkdirTemp("", draftDir)
+		if err != nil {
+			return nil, fmt.Errorf("make a directory for the draft of a manifest: %w", err)
+		}
+		f, err := os.OpenFile(filepath.Join(dir, draftLock), os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			os.RemoveAll(dir)
+			return nil, fmt.Errorf("make a directory for the draft of a manifest: %w", err)
+		}
+		// Another process may have taken it for forsaken before it was locked.
+		locked := lock(f)
+		if _, err := os.Lstat(f.Name()); err == nil && !errors.Is(locked, errLocked) {
+			return &Draft{Store: s, dir: dir, lock: f, drawn: map[string]bucket.Object{}}, nil
+		}
+		f.Close()
 	}
-	return &Draft{Store: s, dir: dir, drawn: map[string]bucket.Object{}}, nil
+}
+
+// sweepDrafts removes the drafts below dir whose processes are no more. Those of other users it
+// cannot open.
+func sweepDrafts(dir string) {
+	drafts, err := filepath.Glob(filepath.Join(dir, draftDir+"*"))
+	if err != nil {
+		return
+	}
+	for _, draft := range drafts {
+		if info, err := os.Lstat(draft); err == nil && info.IsDir() && forsaken(draft, info.ModTime()) {
+			os.RemoveAll(draft)
+		}
+	}
+}
+
+// forsaken reports whether the process that made a draft is no more.
+func forsaken(draft string, made time.Time) bool {
+	f, err := os.OpenFile(filepath.Join(draft, draftLock), os.O_RDWR, 0)
+	if err != nil {
+		return time.Since(made) > 24*time.Hour // it may be about to make its lock
+	}
+	defer f.Close()
+	return lock(f) == nil
 }
 
 // Close removes what was drawn.
-func (d *Draft) Close() error { return os.RemoveAll(d.dir) }
+func (d *Draft) Close() error {
+	d.lock.Close()
+	return os.RemoveAll(d.dir)
+}
 
 func (d *Draft) file(key string) string {
 	tag := manifest.TagOf([]byte(key))

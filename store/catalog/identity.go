@@ -19,6 +19,9 @@ type Identity struct {
 	file   *os.File
 }
 
+// identitySuffix is how the name of the file of an identity ends.
+const identitySuffix = ".writer"
+
 // errLocked is what lock returns if another process holds the lock.
 var errLocked = errors.New("locked by another process")
 
@@ -32,7 +35,7 @@ func Identify(dir, place string) (id Identity, err error) {
 		return id, err
 	}
 	tag := manifest.TagOf([]byte(place))
-	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%x.writer", tag[:])), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%x%s", tag[:], identitySuffix)), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return id, err
 	}

@@ -175,6 +175,9 @@ func (c *Catalog) fetch(ctx context.Context, s *snapshot, r manifest.Ref) ([]byt
 		key, o.IfMatch = rootName, s.etag
 	}
 	frame, _, err := c.get(ctx, key, o)
+	if err == nil && manifest.TagOf(frame) != at.Tag {
+		frame, _, err = c.get(ctx, key, o) // what happens on the way may pass
+	}
 	if errors.Is(err, bucket.ErrNotFound) && key != rootName {
 		return nil, fmt.Errorf("%w: pack %s is missing", manifest.ErrCorrupt, key)
 	}

@@ -9,17 +9,14 @@
 package local
 
 import (
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
-	"time"
 
-	"merkur/hashing"
 	"merkur/manifest"
 )
 
@@ -42,39 +39,6 @@ func (t *Tree) Close() {
 	}
 }
 
-// A Draft is a file that is being written beside the place where it is to be.
-type Draft struct {
-	*os.File
-	tree *Tree
-	dir  *os.Root // that the draft is in, also if its path leads somewhere else by now
-	name string   // of the draft, in dir
-	to   string
-}
-
-// Create begins a file, and the directories it is in.
-func (t *Tree) Create(name string) (*Draft, error) {
-	if err := t.Free(name); err != nil {
-		return nil, err // before anything is fetched
-	}
-	dir, err := t.enter(path.Dir(name))
-	if err != nil {
-		return nil, err
-	}
-	for {
-		var b [8]byte
-		rand.Read(b[:])
-		draft := hashing.DraftPrefix + fmt.Sprintf("%x", b)
-		f, err := dir.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-		switch {
-		case err == nil:
-			return &Draft{f, t, dir, draft, name}, nil
-		case !errors.Is(err, fs.ErrExist):
-			dir.Close()
-			return nil, err
-		}
-	}
-}
-
 // enter opens a directory, and makes it where it is missing, as few are.
 func (t *Tree) enter(dir string) (*os.Root, error) {
 	d, err := t.root.OpenRoot(dir)
@@ -87,56 +51,44 @@ func (t *Tree) enter(dir string) (*os.Root, error) {
 	return t.root.OpenRoot(dir)
 }
 
-// A TimesError says that the file is there, but not its time.
-type TimesError struct{ Err error }
-
-func (e TimesError) Error() string { return "set its time: " + e.Err.Error() }
-
-// Publish puts the file in its place, in one instant, with the time it is to have. A TimesError
-// leaves it in place with another time.
-func (d *Draft) Publish(modified time.Time) error {
-	defer d.dir.Close()
-	err := d.Close()
-	var times error
-	if err == nil {
-		times = d.dir.Chtimes(d.name, modified, modified)
-		// By their paths: a directory that was moved away is not the place any more.
-		err = d.tree.root.Rename(path.Join(path.Dir(d.to), d.name), d.to)
-	}
-	if err != nil {
-		d.dir.Remove(d.name) // it is of no use, and its own trouble is not the first
-		return err
-	}
-	if times != nil {
-		return TimesError{times}
-	}
-	return nil
-}
-
-// Sweep removes a draft that a run has left when it died: one that nobody has written to for a
-// day. That it cannot be removed is no trouble of this run.
-func (t *Tree) Sweep(name string) {
-	if info, err := t.root.Lstat(name); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
-		t.root.Remove(name)
-	}
-}
-
-// Drop gives the file up.
-func (d *Draft) Drop() {
-	d.Close()
-	d.dir.Remove(d.name)
-	d.dir.Close()
-}
-
 // ErrOther says that a file is not the one that was seen.
 var ErrOther = errors.New("it changed since it was looked at; it is left as it is")
 
-// Free returns an error if there can be no file of that name: there is a directory, or it is too
-// long, or behind a symbolic link that leads out.
+// hollow reports whether a directory has nothing in it but directories that are hollow.
+func (t *Tree) hollow(name string) bool {
+	d, err := t.root.Open(name)
+	if err != nil {
+		return false
+	}
+	entries, err := d.ReadDir(-1)
+	d.Close()
+	return err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return !e.IsDir() || !t.hollow(path.Join(name, e.Name()))
+	})
+}
+
+// giveWay removes a directory that is hollow, and nothing that comes into it meanwhile.
+func (t *Tree) giveWay(name string) {
+	d, err := t.root.Open(name)
+	if err != nil {
+		return
+	}
+	entries, _ := d.ReadDir(-1)
+	d.Close()
+	for _, e := range entries {
+		if e.IsDir() {
+			t.giveWay(path.Join(name, e.Name()))
+		}
+	}
+	t.root.Remove(name) // fails if it is not empty
+}
+
+// Free returns an error if there can be no file of that name: there is a directory with
+// files in it, or it is too long, or behind a symbolic link that leads out.
 func (t *Tree) Free(name string) error {
 	info, err := t.root.Lstat(name)
 	switch {
-	case err == nil && info.IsDir():
+	case err == nil && info.IsDir() && !t.hollow(name):
 		return isDir(name)
 	case err == nil:
 		return nil
@@ -212,6 +164,8 @@ func (t *Tree) StillAs(name string, seen *manifest.Entry) error {
 	switch {
 	case err != nil, info.Mode()&fs.ModeSymlink != 0:
 		return nil // gone, or a link, which is replaced and not what it leads to
+	case info.IsDir() && seen == nil && t.hollow(name):
+		return nil // it gives way
 	case info.IsDir() && seen == nil:
 		return isDir(name) // made meanwhile, for another file
 	case seen != nil && isAs(info, seen):

@@ -110,6 +110,7 @@ func TestStillAs(t *testing.T) {
 	tree, dir := open(t)
 	os.Mkdir(filepath.Join(dir, "d"), 0o777)
 	os.WriteFile(filepath.Join(dir, "f"), []byte("1"), 0o666)
+	os.WriteFile(filepath.Join(dir, "d", "file"), nil, 0o666) // else it would give way
 	if err := tree.StillAs("d", nil); !errors.Is(err, syscall.EISDIR) {
 		t.Errorf("a directory: %v", err)
 	}
