@@ -381,7 +381,7 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 				continue
 			}
 		}
-		if a.Verb == Delete && r.tree != nil && r.tree.BehindLink(a.Key) {
+		if a.Verb == Delete && r.tree != nil && r.tree.Link(a.Key) != "" {
 			r.behindLink(a)
 			continue
 		}

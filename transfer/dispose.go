@@ -35,7 +35,7 @@ func (r *run) dispose(p pair, c *cutter) error {
 			return err
 		}
 		return c.add(a)
-	case r.way == compare.Down && !local.Plain(a.Key):
+	case r.way == compare.Down && (!local.Plain(a.Key) || r.throughLink(&a)):
 		return r.odd.add(a)
 	case r.way == compare.Down:
 		a.Unseen = a.Old == nil && r.policy.unknown.covers(a.Key)

@@ -13,13 +13,16 @@ import (
 // links collects the keys of directories that links stand for. They end in "/".
 type links struct {
 	mu   sync.Mutex
-	keys []string
+	keys map[string]bool
 }
 
 func (l *links) add(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.keys = append(l.keys, key)
+	if l.keys == nil {
+		l.keys = map[string]bool{}
+	}
+	l.keys[key] = true
 }
 
 // byTarget returns them by the keys of the directories that they lead to, of those in the tree.
@@ -31,7 +34,7 @@ func (l *links) byTarget(dir string) map[string][]string {
 	if err != nil {
 		return targets
 	}
-	for _, key := range l.keys {
+	for key := range l.keys {
 		to, err := filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(key)))
 		if err != nil {
 			continue
@@ -42,6 +45,20 @@ func (l *links) byTarget(dir string) map[string][]string {
 		}
 	}
 	return targets
+}
+
+// throughLink reports whether a download goes through a link that the scan has not followed. What is
+// there already has not been seen then, and has to be looked at in its place.
+func (r *run) throughLink(a *Action) bool {
+	if r.o.Scan.Follow || a.Old != nil {
+		return false
+	}
+	link := r.tree.Link(a.Key)
+	if link != "" {
+		r.links.add(link + "/")
+		a.Unseen = true
+	}
+	return link != ""
 }
 
 // keepLinked takes out of the deletes the files that the source has under another name.

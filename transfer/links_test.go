@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"merkur/manifest"
 	"merkur/store/bucket"
@@ -56,6 +57,48 @@ func TestTwoNamesThroughLink(t *testing.T) {
 		}
 		for name, want := range map[string]string{"data/x": "1", "data/sub/y": "2", "data/odd": "5", "current/z": "4", "plain": "3"} {
 			if got := content(m, name); got != want {
+				t.Errorf("%s: %s holds %q", from, name, got)
+			}
+		}
+		if !slices.Equal(before, around()) {
+			t.Errorf("%s: %q", from, around())
+		}
+	}
+}
+
+// What lies behind a link that is not followed is compared where it is: it is neither fetched again in
+// each run nor deleted by its other name.
+func TestLinkThatIsNotFollowed(t *testing.T) {
+	for _, from := range []string{"manifest", "content", "size", "exact", "etag"} {
+		store := &buckettest.Memory{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+		for _, key := range []string{"data/x", "data//odd", "data/sub/y", "out/z", "plain"} {
+			put(t, store, "p/"+key, "content of "+key)
+		}
+		m, around := newPlace(t, store)
+		if from != "manifest" {
+			m.o.Compare = compare.Name(from)
+		} else {
+			declare(t, store, []string{"data/x", "data//odd", "data/sub/y", "out/z", "plain"})
+		}
+		m.write(map[string]string{"store/gone": "1", "store/x": "old"})
+		for link, to := range map[string]string{"data": "store", "out": "../outside"} {
+			if err := os.Symlink(to, filepath.Join(m.dir, link)); err != nil {
+				t.Skip(err)
+			}
+		}
+		before := around()
+		for n := range 3 {
+			sum := m.run(func(o *Options) { o.Scan.Follow, o.Delete = false, true })
+			transferred, deleted := int64(4), int64(1)
+			if n > 0 {
+				transferred, deleted = 0, 0
+			}
+			if sum.Transferred != transferred || sum.Deleted != deleted || sum.Failed != 1 || sum.Warnings != 0 || n > 0 && len(m.fetched()) > 0 {
+				t.Errorf("%s, run %d: %+v, %v", from, n, sum, m.lines)
+			}
+		}
+		for _, name := range []string{"data/x", "data/sub/y", "plain"} {
+			if got := content(m, name); got != "content of "+name {
 				t.Errorf("%s: %s holds %q", from, name, got)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 
 // Keys are any text, and most of them are paths. Those that are not, such as "/a", "a//b" and
 // "../a", cannot be compared in order with the names of a tree. So they come after all others,
-// one by one.
+// one by one. So do those behind links that are not followed, which no scan finds.
 
 // errNoPlace says that a key is no path of a file in the tree.
 var errNoPlace = errors.New("its key is no path of a file")
@@ -58,7 +58,7 @@ func (r *run) planOdd(ctx context.Context, c *cutter) error {
 				r.fail(a, errors.New("its key ends in a slash, and no file can be called so"))
 				continue
 			}
-			twin, err := r.twin(ctx, name, taken)
+			twin, err := r.twin(ctx, a.Key, name, taken)
 			if err != nil {
 				return err
 			}
@@ -84,8 +84,8 @@ func (r *run) planOdd(ctx context.Context, c *cutter) error {
 }
 
 // twin returns the key of another object that stands for the same file, if there is one.
-func (r *run) twin(ctx context.Context, name string, taken map[string]string) (string, error) {
-	if other, ok := taken[name]; ok {
+func (r *run) twin(ctx context.Context, key, name string, taken map[string]string) (string, error) {
+	if other, ok := taken[name]; ok || name == key {
 		return other, nil
 	}
 	if has, err := r.sourceHas(ctx, name); !has || err != nil {

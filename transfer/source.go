@@ -60,7 +60,7 @@ func (r *run) fileAt(key string) (*Found, bool) {
 		return nil, false
 	}
 	path := r.path(key)
-	if !r.o.Scan.Follow && r.throughLink(key) {
+	if !r.o.Scan.Follow && r.namesLink(key) {
 		return nil, false
 	}
 	info, err := os.Stat(path)
@@ -77,8 +77,8 @@ func (r *run) fileAt(key string) (*Found, bool) {
 	return inDir(&e), true
 }
 
-// throughLink reports whether a key names a symbolic link, or what lies behind one.
-func (r *run) throughLink(key string) bool {
+// namesLink reports whether a key names a symbolic link, or what lies behind one.
+func (r *run) namesLink(key string) bool {
 	path := r.dir()
 	for name := range strings.SplitSeq(key, "/") {
 		path = filepath.Join(path, name)

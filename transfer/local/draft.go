@@ -30,7 +30,7 @@ func (t *Tree) Create(name string) (*Draft, error) {
 	}
 	dir, err := t.enter(path.Dir(name))
 	if err != nil {
-		return nil, err
+		return nil, failed(name, err)
 	}
 	for {
 		d := &Draft{tree: t, dir: dir, to: name}
@@ -39,7 +39,7 @@ func (t *Tree) Create(name string) (*Draft, error) {
 		}
 		if err != errBusy && !errors.Is(err, fs.ErrExist) {
 			dir.Close()
-			return nil, err
+			return nil, failed(name, err)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func (d *Draft) Publish(modified time.Time) error {
 	}
 	if err != nil {
 		d.dir.Remove(d.name) // it is of no use, and its own trouble is not the first
-		return err
+		return failed(d.to, err)
 	}
 	if times != nil {
 		return TimesError{times}

@@ -39,6 +39,19 @@ func (t *Tree) Close() {
 	}
 }
 
+// failed says what was attempted, whatever names it took.
+func failed(name string, err error) error {
+	var inPath *fs.PathError
+	var inLink *os.LinkError
+	switch {
+	case errors.As(err, &inPath):
+		err = inPath.Err
+	case errors.As(err, &inLink):
+		err = inLink.Err
+	}
+	return &fs.PathError{Op: "download to", Path: name, Err: err}
+}
+
 // enter opens a directory, and makes it where it is missing, as few are.
 func (t *Tree) enter(dir string) (*os.Root, error) {
 	d, err := t.root.OpenRoot(dir)
@@ -89,7 +102,7 @@ func (t *Tree) Free(name string) error {
 	info, err := t.root.Lstat(name)
 	switch {
 	case err == nil && info.IsDir() && !t.hollow(name):
-		return isDir(name)
+		return failed(name, syscall.EISDIR)
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
@@ -97,11 +110,7 @@ func (t *Tree) Free(name string) error {
 	case errors.Is(t.direct(path.Dir(name)), ErrThroughLink):
 		return ErrLeadsOut
 	}
-	return err
-}
-
-func isDir(name string) error {
-	return &fs.PathError{Op: "download to", Path: name, Err: syscall.EISDIR}
+	return failed(name, err)
 }
 
 // shortName is a length that every file system takes.
@@ -115,7 +124,7 @@ func (t *Tree) fits(name string) error {
 			continue
 		}
 		if _, err := t.root.Lstat(part); errors.Is(err, syscall.ENAMETOOLONG) {
-			return err
+			return failed(name, err)
 		}
 	}
 	return nil
@@ -167,22 +176,32 @@ func (t *Tree) StillAs(name string, seen *manifest.Entry) error {
 	case info.IsDir() && seen == nil && t.hollow(name):
 		return nil // it gives way
 	case info.IsDir() && seen == nil:
-		return isDir(name) // made meanwhile, for another file
+		return failed(name, syscall.EISDIR) // made meanwhile, for another file
 	case seen != nil && isAs(info, seen):
 		return nil
 	}
 	return ErrOther
 }
 
-// BehindLink reports whether a name lies behind a symbolic link, where nothing is removed.
-func (t *Tree) BehindLink(name string) bool {
-	return errors.Is(t.direct(path.Dir(name)), ErrThroughLink)
+// Link returns the first symbolic link on the way to a name; "" if there is none.
+func (t *Tree) Link(name string) string {
+	link, _ := t.linkTo(path.Dir(name))
+	return link
 }
 
 // direct returns an error if there is a symbolic link on the way to a directory.
 func (t *Tree) direct(dir string) error {
+	link, err := t.linkTo(dir)
+	if link != "" {
+		return ErrThroughLink
+	}
+	return err
+}
+
+// linkTo returns the first symbolic link on the way to a directory, or that it is itself.
+func (t *Tree) linkTo(dir string) (link string, err error) {
 	if dir == "." {
-		return nil
+		return "", nil
 	}
 	for i := 0; i >= 0; {
 		next := strings.IndexByte(dir[i:], '/')
@@ -195,13 +214,13 @@ func (t *Tree) direct(dir string) error {
 		}
 		info, err := t.root.Lstat(part)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if info.Mode()&fs.ModeSymlink != 0 {
-			return ErrThroughLink
+			return part, nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // Stat describes what is under a name, behind a link too if that does not lead out.

@@ -105,6 +105,33 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// An error names the file, and no draft.
+func TestErrorsNameTheFile(t *testing.T) {
+	tree, dir := open(t)
+	if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"f/x", "f/sub/x"} {
+		if _, err := tree.Create(name); err == nil || err.Error() != "download to "+name+": "+syscall.ENOTDIR.Error() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	draft, err := tree.Create("d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Mkdir(filepath.Join(dir, "d"), 0o777)
+	os.WriteFile(filepath.Join(dir, "d", "file"), nil, 0o666) // else it would give way
+	if err := draft.Publish(time.Now()); err == nil || !strings.HasPrefix(err.Error(), "download to d: ") {
+		t.Errorf("a directory in its place: %v", err)
+	}
+	if os.Mkdir(filepath.Join(dir, "ro"), 0o555); os.Getuid() > 0 {
+		if _, err := tree.Create("ro/x"); err == nil || err.Error() != "download to ro/x: permission denied" {
+			t.Errorf("a directory that cannot be written to: %v", err)
+		}
+	}
+}
+
 // A directory that was made meanwhile is called so.
 func TestStillAs(t *testing.T) {
 	tree, dir := open(t)
