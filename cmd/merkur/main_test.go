@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,19 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"merkur": main})
+}
+
+// The garbage collector is held to a limit, unless somebody sets another.
+func TestMemoryLimit(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for env, want := range map[string]int64{"": usualMemory, "1GiB": 1 << 30} {
+		t.Setenv("GOMEMLIMIT", env)
+		debug.SetMemoryLimit(1 << 30) // what the runtime makes of the variable
+		if run([]string{"merkur", "sync"}); debug.SetMemoryLimit(-1) != want {
+			t.Errorf("GOMEMLIMIT=%s: the limit is %d, want %d", env, debug.SetMemoryLimit(-1), want)
+		}
+	}
 }
 
 // TestScripts tells stories of the program, each with a bucket of its own, named by $BUCKET, on
