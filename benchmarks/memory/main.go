@@ -79,7 +79,10 @@ var runs = []run{
 	{name: "across by time, no-op", from: "a", to: "c", options: []string{"--compare", "aws"}},
 	{name: "down by listing", from: "c", to: "down2"},
 	{name: "down by listing, no-op", from: "c", to: "down2"},
+	{name: "down by listing, no cache", from: "c", to: "down2", options: []string{"--no-cache"}},
 	{name: "down by size, no-op", from: "c", to: "down2", options: []string{"--size-only"}},
+	{name: "up by etag, no-op", from: "up", to: "c", options: []string{"--compare", "etag"}},
+	{name: "up, taking over", from: "up", to: "c"},
 	{name: "delete all below", from: "empty", to: "down2", options: []string{"--delete", "--allow-empty-source"}},
 }
 
