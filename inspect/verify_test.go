@@ -202,7 +202,7 @@ func TestAuditInProgress(t *testing.T) {
 	object, at := manifest.AppendFrame(object, p)
 	top := p.Ref()
 	top.At = at
-	m := manifest.Manifest{Root: manifest.RootOf(top), Intents: []manifest.Intent{{Doomed: &ref}}}
+	m := manifest.Manifest{Generation: 1, Root: manifest.RootOf(top), Intents: []manifest.Intent{{Doomed: &ref}}}
 	w.put(under+rootName, string(m.AppendFooter(object)))
 	if tally := w.want(0); tally.InProgress != 1 {
 		t.Errorf("tally %+v", tally)

@@ -33,7 +33,7 @@ func TestWireLastIsSummary(t *testing.T) {
 		}
 		types = append(types, event.Type)
 	}
-	if got := strings.Join(types, " "); o.code != exitFailed || got != "failure note summary" {
+	if got := strings.Join(types, " "); o.code != exitDrift || got != "drift note summary" {
 		t.Errorf("exit code %d, events %s", o.code, got)
 	}
 }

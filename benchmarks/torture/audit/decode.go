@@ -237,6 +237,9 @@ func footerBody(d *decoder) (*footer, error) {
 	if format, splitter, profile := d.u16(), d.u8(), d.u64(); d.err == nil && (format != 1 || splitter != 1 || profile != 1) {
 		d.fail("format %d, splitter %d, profile %d", format, splitter, profile)
 	}
+	if closing := d.u8(); d.err == nil && closing != 0 {
+		d.fail("closed in the way %d: the seal needs its key", closing)
+	}
 	f := &footer{packs: map[[16]byte]pack{}, retired: map[[16]byte]int64{}}
 	f.head, f.uuid = d.id(), d.id()
 	f.generation = d.u64()
