@@ -84,8 +84,8 @@ func (l layout) buffer(n int64) int64 {
 	return n
 }
 
-// read reads part i of a file for an upload. A large part is read once more when it is sent: the
-// checksum keeps the server from taking anything else than what was hashed.
+// read reads part i of a file for an upload. A large part is read once more when it is sent, and
+// has to be the same then.
 func (l layout) read(f io.ReaderAt, digest *hashing.Parts, i int, buf []byte) (body io.ReadSeeker, crc uint64, err error) {
 	offset, length := l.bounds(i)
 	sum := crc64nvme.New()
@@ -103,9 +103,9 @@ func (l layout) read(f io.ReaderAt, digest *hashing.Parts, i int, buf []byte) (b
 	case int64(len(buf)) == length:
 		body = bytes.NewReader(buf)
 	case ok:
-		body = s.section(offset, length)
+		body = reread(s.section(offset, length), length, sum.Sum64())
 	default:
-		body = io.NewSectionReader(f, offset, length)
+		body = reread(io.NewSectionReader(f, offset, length), length, sum.Sum64())
 	}
 	return body, sum.Sum64(), nil
 }

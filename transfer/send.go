@@ -41,7 +41,7 @@ func (r *run) send(ctx context.Context, a Action) (manifest.Entry, error) {
 	}
 	e, stored, err := send(ctx, a, f, info)
 	if errors.Is(err, errUnsettled) {
-		err = fmt.Errorf("%s %w", f.Name(), err)
+		err = fmt.Errorf("send %s: %w", f.Name(), err)
 	}
 	e.Headers = 0 // of one that was there already, nobody knows what headers it has
 	switch {
@@ -126,8 +126,8 @@ func (r *run) inMemory(ctx context.Context, a Action, e manifest.Entry, body []b
 	}
 }
 
-// sendLarge sends in one request a file that is too large for a buffer. It is read twice: the
-// checksum of the first pass keeps the server from taking anything else in the second.
+// sendLarge sends in one request a file that is too large for a buffer. It is read twice, and has to
+// be the same both times.
 func (r *run) sendLarge(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (e manifest.Entry, stored bool, err error) {
 	e = described(a.From.Entry, info)
 	l := layout{size: e.Size, part: roundUp(e.Size), perPart: int(roundUp(e.Size) / wholePart)}
@@ -154,11 +154,6 @@ func (r *run) sendLarge(ctx context.Context, a Action, f *os.File, info fs.FileI
 				obj, err = r.store.Put(ctx, r.o.To.Prefix+a.Key, body, e.Size, o)
 				return err
 			})
-			if err == nil && !o.HasCRC64 {
-				if err = unchanged(f, info, true); err != nil {
-					r.doubtful(a.Key) // nobody has verified what was stored
-				}
-			}
 			return obj, err
 		},
 	})
