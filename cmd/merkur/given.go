@@ -38,6 +38,9 @@ func (s *setting) Set(value string) error {
 		}
 	}
 	if s.choices != nil && !slices.Contains(s.choices, value) {
+		if strings.HasPrefix(s.name, "sse-c") {
+			value = "..." // it may be the key, which --sse-c-key takes
+		}
 		return fmt.Errorf("argument --%s: Invalid choice: %q, valid choices are: %s", s.name, value, strings.Join(s.choices, " | "))
 	}
 	switch s.name {

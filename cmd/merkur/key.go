@@ -15,11 +15,17 @@ import (
 // errKeyForm says what a file with a key has to hold.
 var errKeyForm = errors.New("a key is 32 bytes, or 64 hexadecimal digits")
 
+// errKeyItself says, without it, that a key was given where the name of its file is wanted.
+var errKeyItself = errors.New("it takes the name of a file that holds the key, not the key, which other users of the machine can see on a command line")
+
 // readKey reads the key of manifests from a file, which may be a pipe. It reports whether others
 // than its owner may read it.
 func readKey(name string) (key *manifest.Key, shared bool, err error) {
 	f, err := os.Open(name)
 	if err != nil {
+		if _, wrong := parseKey([]byte(name)); wrong == nil {
+			err = errKeyItself
+		}
 		return nil, false, err
 	}
 	defer f.Close()

@@ -62,7 +62,7 @@ func servers(g *given, s settings.Settings, two bool) (source, dest bucket.Confi
 	}
 	for _, name := range []string{"endpoint-url", "source-endpoint-url"} {
 		if u, err := url.Parse(g.text(name)); g.has(name) && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			return c, c, fmt.Errorf("--%s: %q is not a URL such as https://s3.example.org", name, g.text(name))
+			return c, c, fmt.Errorf("--%s: %q is not a URL such as https://s3.example.org", name, withoutUser(g.text(name)))
 		}
 	}
 	source = c
@@ -80,4 +80,19 @@ func servers(g *given, s settings.Settings, two bool) (source, dest bucket.Confi
 		source.Profile = g.text("source-profile")
 	}
 	return source, c, nil
+}
+
+// withoutUser is what may be a URL without who asks and his password, to be shown.
+func withoutUser(text string) string {
+	at := strings.LastIndexByte(text, '@')
+	if at < 0 {
+		return text
+	}
+	scheme, _, found := strings.Cut(text[:at], "://")
+	if found {
+		scheme += "://"
+	} else {
+		scheme = ""
+	}
+	return scheme + "..." + text[at:]
 }

@@ -120,7 +120,9 @@ func (s *S3) connect(ctx context.Context, c Config, cfg aws.Config) (err error) 
 		// Checksums are known before the body is sent; the SDK would read it once more.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		err = c.direct(ctx, cfg, o)
+		if err = sound(aws.ToString(o.BaseEndpoint)); err == nil {
+			err = c.direct(ctx, cfg, o)
+		}
 		s.address(o, s.name)
 		s.amazon = o.BaseEndpoint == nil
 	})
@@ -219,8 +221,15 @@ func (l locator) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	case errors.As(err, &op) && op.ServiceID == imds.ServiceID:
 		return found, ErrNoCredentials // the metadata service is the last place to look
 	}
+	if before, _, shown := strings.Cut(err.Error(), processOutput); shown {
+		return found, fmt.Errorf("get credentials: %s%s", before, strings.TrimSuffix(processOutput, ": "))
+	}
 	return found, fmt.Errorf("get credentials: %w", err)
 }
+
+// processOutput stands, in the words of the SDK, before all that a credential_process has printed,
+// which is meant to be credentials.
+const processOutput = "parse failed of process output: "
 
 // timeout turns a timeout of a Config into one of package net, where 0 is none.
 func timeout(d time.Duration) time.Duration {

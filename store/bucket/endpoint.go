@@ -38,6 +38,14 @@ func (a Addressing) path(endpoint string) bool {
 	return net.ParseIP(host) != nil || !amazon
 }
 
+// sound returns an error, which does not show a password, if an endpoint is no URL.
+func sound(endpoint string) error {
+	if u, err := url.Parse(endpoint); endpoint != "" && (err != nil || u.Host == "") {
+		return errors.New("the endpoint that the environment or the configuration names is not a URL such as https://s3.example.org")
+	}
+	return nil
+}
+
 // isARN reports whether the name of a bucket is that of an access point or the like, which is
 // always named in the host.
 func isARN(bucket string) bool { return strings.HasPrefix(bucket, "arn:") }

@@ -80,13 +80,18 @@ func (s *S3) SendNoChecksums() {
 // Name returns the name of the bucket.
 func (s *S3) Name() string { return s.name }
 
-// Endpoint names the server: the URL that requests go to where one is configured, else the
-// region of AWS.
+// Endpoint names the server: the URL that requests go to where one is configured, without a user and
+// a password in it, else the region of AWS.
 func (s *S3) Endpoint() string {
-	if url := aws.ToString(s.client.Options().BaseEndpoint); url != "" {
-		return url
+	endpoint := aws.ToString(s.client.Options().BaseEndpoint)
+	if endpoint == "" {
+		return *s.region.Load()
 	}
-	return *s.region.Load()
+	if u, err := url.Parse(endpoint); err == nil && u.User != nil {
+		u.User = nil
+		return u.String()
+	}
+	return endpoint
 }
 
 // Requests returns how many HTTP requests were sent so far, by the name that S3 gives to the
