@@ -54,7 +54,8 @@ func TestPrivateFiles(t *testing.T) {
 	w.under("0", "sync s3://here s3://there")
 	w.under("0", "sync s3://here e/sub")
 	w.under("0", "root s3://here --save saved")
-	w.under("0", "verify d s3://here --data")
+	w.under("0", "verify d s3://here")
+	w.under("0", "verify s3://here --data")
 	w.under("077", "sync s3://here f/sub")
 	seen := 0
 	for _, dir := range []string{"cache", "state", "log", "saved"} {

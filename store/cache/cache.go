@@ -245,6 +245,7 @@ func (c *Cache) settle() bool {
 	if !c.closeDB() {
 		return false
 	}
+	makePrivate(c.database())
 	var err error
 	switch {
 	case c.damaged.Load():

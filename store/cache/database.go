@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +26,7 @@ func openDB(dir string, failed func(error)) (db *badger.DB, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	makePrivate(dir) // what a run left that died
 	if err := prepare(dir); err != nil {
 		return nil, err
 	}
@@ -40,6 +42,17 @@ func openDB(dir string, failed func(error)) (db *badger.DB, err error) {
 		return nil, errors.Join(err, guarded(db.Close))
 	}
 	return db, nil
+}
+
+// makePrivate takes the files of a database from all others but their owner, which Badger leaves to the
+// umask. The directory keeps others out meanwhile, so that it is not the end if this fails.
+func makePrivate(dir string) {
+	files, _ := os.ReadDir(dir)
+	for _, f := range files {
+		if info, err := f.Info(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+			_ = os.Chmod(filepath.Join(dir, f.Name()), 0o600)
+		}
+	}
 }
 
 func settings(dir string, l *listener) badger.Options {
