@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"merkur/benchmarks/torture/audit"
 )
@@ -20,6 +19,9 @@ const (
 )
 
 var courses = []course{up, down, across}
+
+// into is the bucket that a course leads to.
+var into = map[course]string{up: "a", across: "b"}
 
 func (w *world) ends(c course) (from, to string) {
 	switch c {
@@ -55,11 +57,8 @@ func (w *world) prepare(ctx context.Context, c course) error {
 
 // destination is what the destination holds, whole files only.
 func (w *world) destination(c course) (tree audit.Tree, err error) {
-	switch c {
-	case up:
-		return w.held("a")
-	case across:
-		return w.held("b")
+	if c != down {
+		return w.held(into[c])
 	}
 	tree, _, err = audit.Local(w.local())
 	return tree, err
@@ -101,8 +100,7 @@ func (w *world) exact(c course, where string) error {
 		w.judge(where, audit.Same(source, now))
 		return nil
 	}
-	_, bucket := w.ends(c)
-	objects, err := w.objects(strings.TrimSuffix(strings.TrimPrefix(bucket, "s3://"+w.name+"-"), "/"+prefix))
+	objects, err := w.objects(into[c])
 	if err != nil {
 		return err
 	}
@@ -134,20 +132,38 @@ func (w *world) settle(ctx context.Context, c course, where string, options ...s
 	if err := w.exact(c, where); err != nil {
 		return err
 	}
-	return w.clean(where)
+	return w.clean(ctx, c, where)
 }
 
-// clean looks for what dead runs have left and a settled one should have removed.
-func (w *world) clean(where string) error {
-	for _, b := range []string{"a", "b"} {
-		_, withParts, err := audit.Uploads(filepath.Join(w.server.Dir(), w.bucket(b)))
+// clean looks for what dead runs have left at the destination and a settled one should have removed.
+func (w *world) clean(ctx context.Context, c course, where string) error {
+	left, err := w.temporary()
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 { // of a dry run, and the next one removes it
+		if _, err := w.run(ctx, nil, w.args(up, "--dryrun")...); err != nil {
+			return err
+		}
+		if left, err = w.temporary(); err != nil {
+			return err
+		}
+	}
+	if c == down {
+		_, drafts, err := audit.Local(w.local())
+		if err != nil {
+			return err
+		}
+		left = append(left, drafts...)
+	} else {
+		_, withParts, err := audit.Uploads(filepath.Join(w.server.Dir(), w.bucket(into[c])))
 		if err != nil {
 			return err
 		}
 		if withParts > 0 {
-			w.find("left behind", where, fmt.Sprintf("%d uploads in parts", withParts))
+			left = append(left, fmt.Sprintf("%d uploads in parts", withParts))
 		}
-		objects, err := w.objects(b)
+		objects, err := w.objects(into[c])
 		if err != nil {
 			return err
 		}
@@ -155,19 +171,17 @@ func (w *world) clean(where string) error {
 			w.tally.addLitter(len(audit.Litter(objects, prefix, m)))
 		}
 	}
-	_, drafts, err := audit.Local(w.local())
-	if err != nil {
-		return err
-	}
-	temporary, err := os.ReadDir(filepath.Join(w.dir, "tmp"))
-	if err != nil {
-		return err
-	}
-	for _, t := range temporary {
-		drafts = append(drafts, t.Name())
-	}
-	if len(drafts) > 0 {
-		w.find("left behind", where, fmt.Sprintf("%q", drafts))
+	if len(left) > 0 {
+		w.find("left behind", where, fmt.Sprintf("%q", left))
 	}
 	return nil
+}
+
+// temporary are the names of what runs have left in the directory for temporary files.
+func (w *world) temporary() (names []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(w.dir, "tmp"))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, err
 }

@@ -40,10 +40,10 @@ func (w *world) overwrite(path string, at, length int64, zero bool) error {
 	return os.WriteFile(path, b, 0o600)
 }
 
-// spoil damages some files of cache and state.
-func (w *world) spoil() error {
+// spoil damages some files below some directories of the machine.
+func (w *world) spoil(below ...string) error {
 	var paths []string
-	for _, sub := range []string{"cache", "state"} {
+	for _, sub := range below {
 		err := filepath.WalkDir(filepath.Join(w.dir, sub), func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.Type().IsRegular() {
 				paths = append(paths, path)
@@ -102,7 +102,7 @@ func (g *rig) lossOfPower(ctx context.Context, seed uint64, rounds int) error {
 			return err
 		}
 		if w.rng.IntN(4) > 0 {
-			err = w.spoil()
+			err = w.spoil("cache", "state")
 		} else {
 			err = w.putBack(old)
 		}

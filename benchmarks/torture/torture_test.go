@@ -55,13 +55,15 @@ func TestTorture(t *testing.T) {
 			})
 		}
 		for i, k := range massacres(1) {
-			k.grow, k.change = 3, 1
-			if testing.Short() {
+			if k.fresh && !k.filled {
+				continue // much the same as the one that is filled, and "make torture" has them all
+			}
+			if k.grow, k.change = 3, 1; testing.Short() {
 				k.most = 4
 			}
 			kind(fmt.Sprintf("kill %d", i), func(t *testing.T) error { return g.massacre(t.Context(), k, uint64(i)) })
 		}
-		for seed := range uint64(6) {
+		for seed := range uint64(4) {
 			kind(fmt.Sprintf("siege %d", seed), func(t *testing.T) error { return g.siege(t.Context(), seed, 2) })
 		}
 		for seed := range uint64(3) {
