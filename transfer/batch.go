@@ -278,6 +278,9 @@ func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) 
 	if err == nil || ctx.Err() == nil { // else it is cut off, neither done nor failed
 		r.o.Meter.end(a)
 	}
+	if err != nil && r.postpone(a, err) {
+		return nil
+	}
 	switch {
 	case err == nil && a.Verb == Prove && a.Old != nil && e.Equal(*a.Old) && r.o.Compare != compare.Content:
 		return nil // a listing knows less than the manifest may
@@ -405,7 +408,7 @@ func (r *run) obstacle(a Action) error {
 		return errNoPlace
 	}
 	err := r.tree.Free(name)
-	if r.o.Compare != compare.Content && !errors.Is(err, local.ErrLeadsOut) {
+	if r.o.Compare != compare.Content && !errors.Is(err, local.ErrLeadsOut) || r.inTheWay(err) {
 		return nil
 	}
 	return err

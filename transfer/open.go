@@ -63,6 +63,7 @@ func (r *run) reset() {
 	for _, n := range []*atomic.Int64{&r.sent.failed, &r.sent.left, &r.sent.warned, &r.listedObjects} {
 		n.Store(0)
 	}
+	r.blocked.actions, r.blocked.closed = nil, false
 	r.o.Meter.reset()
 	for _, s := range []*spool{&r.doomed, &r.strays, &r.late, &r.odd} {
 		s.close()

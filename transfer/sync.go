@@ -113,9 +113,12 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil && r.doomed.n+r.strays.n > 0 && r.o.Order == PagesLast && r.flawed() {
 		r.note("nothing is deleted, since something could not be transferred")
 	} else if err == nil {
-		err = guard(r.doomed.n+r.strays.n, r.present(), r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
-		if err == nil && !r.o.DryRun {
+		refused := guard(r.doomed.n+r.strays.n, r.present(), r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
+		if refused == nil && !r.o.DryRun {
 			err = r.remove(ctx)
+		}
+		if err == nil {
+			err = errors.Join(refused, r.transferPostponed(ctx))
 		}
 	}
 	if err == nil && !within(r.intent, r.doubt) {
@@ -162,15 +165,19 @@ type run struct {
 	strays  spool           // more of them, of objects that no manifest names
 	late    spool           // transfers that come after all others
 	odd     spool           // downloads whose keys are no paths
-	cases   cases
-	links   *links // directories of a local destination that links stand for
-	told    string // the greatest key of a problem that has been told
-	gate    *pace.Gate
-	memory  budget
-	left    leftovers
-	events  chan struct{} // holds one token: who has it may report
-	sum     Summary
-	sent    struct {
+	blocked struct {
+		actions []Action // transfers that may be possible after the deletes
+		closed  bool     // no more are taken: the deletes are done
+	}
+	cases  cases
+	links  *links // directories of a local destination that links stand for
+	told   string // the greatest key of a problem that has been told
+	gate   *pace.Gate
+	memory budget
+	left   leftovers
+	events chan struct{} // holds one token: who has it may report
+	sum    Summary
+	sent   struct {
 		files, bytes, proved, described, failed, left, warned atomic.Int64
 	}
 	// What somebody else has changed. Who has the token of events may use toldOf and met.

@@ -36,4 +36,5 @@ var departures = map[string]string{
 	"65-options-between-the-paths":          "options may stand anywhere",
 	"71-a-file-for-a-hollow-directory-down": "a directory without files gives way to a file of its name",
 	"69-not-utf8":                           "a name that cannot be a key is warned of like all else that is skipped",
+	"71-no-directory-to-be-made":            "a download that fails is a failure: aws says nothing of it",
 }

@@ -35,6 +35,9 @@ var (
 	// ErrArchived: the object lies in a storage class that it has to be restored from before it
 	// can be read.
 	ErrArchived = errors.New("object is archived")
+	// ErrInTheWay: on a server that keeps objects as files, another object lies where this one
+	// needs a directory, or the other way round.
+	ErrInTheWay = errors.New("another object stands in the way")
 	// ErrNoCredentials: there is nothing to sign requests with.
 	//lint:ignore ST1005 these are the words of aws
 	ErrNoCredentials = errors.New("Unable to locate credentials")

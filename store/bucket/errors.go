@@ -126,6 +126,9 @@ func sentinel(c call, status int, code, message string) error {
 		return ErrChanged
 	case code == "InvalidObjectState":
 		return ErrArchived
+	case code == "ExistingObjectIsDirectory", code == "ObjectParentIsFile", // versitygw
+		code == "XMinioObjectExistsAsDirectory", code == "XMinioParentIsObject":
+		return ErrInTheWay
 	case code == "NoSuchKey" && c.match:
 		return ErrChanged
 	case code == "NoSuchKey", code == "NoSuchVersion", status == http.StatusNotFound && c.op == headObject:

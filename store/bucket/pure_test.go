@@ -3,6 +3,7 @@ package bucket
 import (
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"testing"
 
 	"github.com/minio/crc64nvme"
@@ -53,6 +54,15 @@ func TestWhole(t *testing.T) {
 		got, err := test.o.whole(test.answer)
 		if got != test.want || (err == nil) != (test.want > 0) {
 			t.Errorf("%+v answered with %q: %d, %v; want %d", test.o, test.answer, got, err, test.want)
+		}
+	}
+}
+
+// TestInTheWay knows the answers of servers that keep objects as files.
+func TestInTheWay(t *testing.T) {
+	for _, code := range []string{"ObjectParentIsFile", "ExistingObjectIsDirectory", "XMinioParentIsObject", "XMinioObjectExistsAsDirectory"} {
+		if got := sentinel(call{op: putObject, write: true}, http.StatusConflict, code, ""); got != ErrInTheWay {
+			t.Errorf("%s: %v", code, got)
 		}
 	}
 }

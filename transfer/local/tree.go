@@ -109,6 +109,8 @@ func (t *Tree) Free(name string) error {
 		return t.fits(name)
 	case errors.Is(t.direct(path.Dir(name)), ErrThroughLink):
 		return ErrLeadsOut
+	case errors.Is(err, syscall.ENOTDIR):
+		return &fs.PathError{Op: "download to", Path: name, Err: syscall.ENOTDIR}
 	}
 	return failed(name, err)
 }
