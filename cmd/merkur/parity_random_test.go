@@ -45,7 +45,7 @@ func invent(rng *rand.Rand) string {
 	options := v.options()
 	v.oddities()
 	v.swaps()
-	if v.way != "across" && v.chance(5) { // copies in parts are a departure
+	if v.way != "across" && v.chance(5) {
 		v.add("config", "multipart_threshold", pick(rng, "40", "1KB", "5MB"))
 		v.add("config", "multipart_chunksize", pick(rng, "5MB", "6MiB"))
 	}
@@ -99,7 +99,7 @@ func (v *inventor) key() {
 	}
 	v.keys = append(v.keys, key)
 	sizes := []string{"", "x", "abc", "abcd", "50*x"}
-	if v.chance(100) {
+	if v.way != "across" && v.chance(100) { // copies in parts are a departure
 		sizes = []string{"8388608*x", "9000000*x", "8388607*x"}
 	}
 	size := v.IntN(len(sizes))
@@ -217,6 +217,7 @@ func (v *inventor) oddities() {
 		v.add("dir", v.to+"nothing/here")
 	case v.way == "down" && v.chance(4):
 		v.add("file", v.to+"target.bin", "abc", "-1h")
+		v.add("object", v.from+"target.bin", "abc", "-1h") // or else the link would be broken later
 		v.add("link", v.to+"link.bin", "target.bin")
 		v.add("object", v.from+"link.bin", "abc", pick(v.Rand, "-2h", "0s"))
 	}
