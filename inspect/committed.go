@@ -36,8 +36,8 @@ type committed struct {
 }
 
 // readCommitted reads the root object of a prefix. It returns nil if that has not moved since the one
-// whose ETag is given. Errors: ErrNoManifest, manifest.ErrCorrupt, manifest.ErrVersion.
-func readCommitted(ctx context.Context, store bucket.Store, prefix, unless string) (*committed, error) {
+// whose ETag is given. Errors: ErrNoManifest, and those of [manifest.Seal.Open].
+func readCommitted(ctx context.Context, store bucket.Store, prefix string, seal *manifest.Seal, unless string) (*committed, error) {
 	body, obj, err := store.Get(ctx, prefix+rootName, bucket.GetOptions{IfNoneMatch: unless})
 	switch {
 	case errors.Is(err, bucket.ErrNotModified) && unless != "":
@@ -53,7 +53,7 @@ func readCommitted(ctx context.Context, store bucket.Store, prefix, unless strin
 		err = fmt.Errorf("%w: object has more than %d bytes", manifest.ErrCorrupt, maxRoot)
 	}
 	if err == nil {
-		c.m, err = manifest.Open(c.object)
+		c.m, err = seal.Open(c.object)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s%s: %w", prefix, rootName, err)

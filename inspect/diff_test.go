@@ -42,7 +42,7 @@ func lines(t *testing.T, a, b *View, selected func(string) bool) []string {
 
 // view is the tree of a world's manifest.
 func (w *world) view() *View {
-	c, err := readCommitted(context.Background(), w.Memory, under, "")
+	c, err := readCommitted(context.Background(), w.Memory, under, nil, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (a *audit) settle(ctx context.Context) error {
 		if !a.doubtful() {
 			return a.tellAll()
 		}
-		c, err := readCommitted(ctx, a.Store, a.Prefix, a.c.etag)
+		c, err := readCommitted(ctx, a.Store, a.Prefix, a.Seal, a.c.etag)
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type Audit struct {
 	Store    bucket.Store
 	Prefix   string              // of the mirrored keys: empty, or ending in "/"
 	Customer *bucket.CustomerKey // that the objects are encrypted with; nil: none
+	Seal     *manifest.Seal      // that the manifest has to have; nil: none
 	Share    float64             // part of the objects whose bytes are read, 0 to 1
 	Seed     uint64              // picks that part
 	Width    int                 // objects looked at, and requests for bytes, at once; 0: 8
@@ -81,7 +82,7 @@ func (o Audit) Run(ctx context.Context, found func(Finding) error) (Tally, error
 }
 
 func (a *audit) run(ctx context.Context) (err error) {
-	if a.c, err = readCommitted(ctx, a.Store, a.Prefix, ""); err != nil {
+	if a.c, err = readCommitted(ctx, a.Store, a.Prefix, a.Seal, ""); err != nil {
 		return err
 	}
 	begun := a.c

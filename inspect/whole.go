@@ -70,7 +70,7 @@ func (a *audit) strays(ctx context.Context) ([]Finding, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
-	c, err := readCommitted(ctx, a.Store, a.Prefix, a.c.etag)
+	c, err := readCommitted(ctx, a.Store, a.Prefix, a.Seal, a.c.etag)
 	if err != nil || c == nil {
 		return found, err
 	}

@@ -131,7 +131,7 @@ func hintOfLook(err error) string {
 	case errors.Is(err, manifest.ErrCorrupt):
 		return "merkur sync --rebuild-manifest lists the bucket and makes a new manifest; no object is sent again that is equal"
 	}
-	return hintOfServer(err)
+	return hintOfBucket(err)
 }
 
 // hintOfSync is what a person can do about an error of a sync.
@@ -141,12 +141,6 @@ func hintOfSync(err error) string {
 		return "use a newer merkur; or --rebuild-manifest lists the bucket and makes a manifest of this version"
 	case errors.Is(err, manifest.ErrCorrupt):
 		return "--rebuild-manifest lists the bucket and makes a new manifest; no object is sent again that is equal"
-	case errors.Is(err, manifest.ErrSealed):
-		return "--manifest-key FILE names the file with its key"
-	case errors.Is(err, manifest.ErrUnsealed), errors.Is(err, manifest.ErrSeal):
-		return "is it the right key? If so, do not trust the bucket; an upload with --rebuild-manifest makes a new manifest, and compares all objects with the files"
-	case errors.Is(err, catalog.ErrRolledBack):
-		return "somebody may have put an old manifest back, or taken it away; if you know why, --accept-rollback goes on from what is there"
 	case errors.Is(err, transfer.ErrNoManifest):
 		return "an upload with --manifest-key makes one"
 	case errors.Is(err, transfer.ErrEmptySource):
@@ -158,12 +152,19 @@ func hintOfSync(err error) string {
 	case errors.Is(err, transfer.ErrUnsafe):
 		return "without --strict, a lease keeps other runs of merkur out while one writes"
 	}
-	return hintOfServer(err)
+	return hintOfBucket(err)
 }
 
-// hintOfServer is what a person can do about a server that refuses.
-func hintOfServer(err error) string {
+// hintOfBucket is what a person can do about a seal that is not as it should be, or a server that
+// refuses.
+func hintOfBucket(err error) string {
 	switch {
+	case errors.Is(err, manifest.ErrSealed):
+		return "--manifest-key FILE names the file with its key"
+	case errors.Is(err, manifest.ErrUnsealed), errors.Is(err, manifest.ErrSeal):
+		return "is it the right key? If so, do not trust the bucket; an upload with --rebuild-manifest makes a new manifest, and compares all objects with the files"
+	case errors.Is(err, catalog.ErrRolledBack):
+		return "somebody may have put an old manifest back, or taken it away; if you know why, merkur sync --accept-rollback goes on from what is there"
 	case errors.Is(err, bucket.ErrNoBucket):
 		return "merkur makes no buckets; check the name, the region and --endpoint-url"
 	case refused(err, "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"):

@@ -29,6 +29,7 @@ type look struct {
 	root    string // where caches are kept; empty: nowhere
 	configs [2]bucket.Config
 	filters *filter.Filters
+	key     *manifest.Key // that manifests have to be sealed with; nil: none
 	kept    []*cache.Cache
 	seen    map[string]*cache.Cache // by what it is about
 	closers []func() error
@@ -48,6 +49,9 @@ var lookCodes = []exitMeaning{
 // lookOptions are the options of a command that looks: its own, and those that they all have.
 func lookOptions(own ...group) table {
 	t := append(own,
+		group{"Seal", []option{
+			{name: "manifest-key", kind: valued, env: "MERKUR_MANIFEST_KEY", ours: true, usage: "believe only manifests that are sealed with the key in `FILE`"},
+		}},
 		syncOptions.pick("Output", "quiet", "output", "color", "debug"),
 		syncOptions.pick("Server", "endpoint-url", "region", "profile", "no-sign-request", "request-payer", "page-size", "no-verify-ssl",
 			"ca-bundle", "cli-read-timeout", "cli-connect-timeout", "max-bandwidth", "addressing-style", "use-accelerate-endpoint",
@@ -89,6 +93,11 @@ func looking(ctx context.Context, g *given, ends []end, do func(context.Context,
 	}
 	if remote(0) && len(ends) > 1 && !remote(1) {
 		roots[0], roots[1] = roots[1], roots[0]
+	}
+	if name := g.text("manifest-key"); name != "" {
+		if l.key, _, err = readKey(name); err != nil {
+			return exitFailed, usage(fmt.Errorf("--manifest-key: %w", err))
+		}
 	}
 	l.filters = filter.New(g.filters, roots[0], roots[1])
 	l.open(s)
@@ -194,6 +203,14 @@ func (l *look) scan(dir string) hashing.Options {
 	return o
 }
 
+// seal is what the manifest of a place has to be sealed with; nil: nothing.
+func (l *look) seal(at location) *manifest.Seal {
+	if l.key == nil {
+		return nil
+	}
+	return &manifest.Seal{Key: *l.key, Place: at.bucket + "/" + at.prefix}
+}
+
 // A mirror is a committed manifest that tells of a place in a bucket.
 type mirror struct {
 	*catalog.Catalog
@@ -213,7 +230,10 @@ func (l *look) mirror(ctx context.Context, s *bucket.S3, at location, dir string
 	}
 	for prefix := at.prefix; ; prefix = above(prefix) {
 		base := location{at.bucket, prefix}
-		o := catalog.Options{Prefix: prefix, Place: s.Endpoint() + " " + base.String()}
+		o := catalog.Options{Prefix: prefix, Place: s.Endpoint() + " " + base.String(), Seal: l.seal(base)}
+		if dir, err := identityDir(); err == nil && l.key != nil {
+			o.Mark = catalog.NewMark(dir, o.Place).Frozen()
+		}
 		if c := l.cache(about); c != nil {
 			o.Pages, o.State = c.Pages(), c.State()
 		}

@@ -110,7 +110,7 @@ func (l *look) verifyBucket(ctx context.Context, e end) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	audit := inspect.Audit{Store: s, Prefix: e.prefix, Customer: key, Share: share, Seed: seed}
+	audit := inspect.Audit{Store: s, Prefix: e.prefix, Seal: l.seal(e.location), Customer: key, Share: share, Seed: seed}
 	tally, err := audit.Run(ctx, func(f inspect.Finding) error {
 		l.out.Say(findingLine(f), findingObject(f))
 		return l.out.Failed()
