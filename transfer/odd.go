@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
+	"merkur/hashing"
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/transfer/compare"
@@ -51,7 +53,11 @@ func (r *run) planOdd(ctx context.Context, c *cutter) error {
 			}
 			name, ok := local.Place(a.Key)
 			if !ok {
-				r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. File references a parent directory.", a.Key)})
+				why := "File references a parent directory."
+				if hashing.IsDraft(path.Clean(a.Key)) {
+					why = "Its name is kept for downloads that are under way."
+				}
+				r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. %s", a.Key, why)})
 				continue
 			}
 			if strings.HasSuffix(a.Key, "/") {

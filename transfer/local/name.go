@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 
+	"merkur/hashing"
 	"merkur/manifest"
 )
 
@@ -11,13 +12,13 @@ import (
 func Plain(key string) bool { return path.Clean("/"+key) == "/"+key && key != "" }
 
 // Place returns the path of the file that a key is downloaded to, and whether there is one: not
-// if it leads out of the tree, or to the tree itself.
+// if it leads out of the tree, or to the tree itself, or is a name that the program keeps for itself.
 func Place(key string) (name string, ok bool) {
 	name = path.Clean("./" + strings.TrimLeft(key, "/"))
 	switch {
 	case leadsOut(key), name == ".", name == "..", strings.HasPrefix(name, "../"), strings.Contains(name, "\x00"):
 		return "", false
-	case manifest.IsReserved(name):
+	case manifest.IsReserved(name), hashing.IsDraft(name):
 		return "", false
 	}
 	return name, true

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"merkur/hashing"
 	"merkur/manifest"
 )
 
@@ -20,6 +21,8 @@ var places = []struct {
 	{"", "", false}, {".", "", false}, {"..", "", false}, {"/", "", false}, {"../a", "", false}, {"a/..", "", false},
 	{"/../a", "", false}, {"a/../../b", "", false}, {"a/../../a/b", "", false}, {"./../a", "", false},
 	{".merkur/evil", "", true}, {"sub/.merkur/manifest", "", true}, {"x/..//.merkur/y", "", false}, {"nul\x00", "", true},
+	{".merkur-draft-0", "", true}, {"a/.merkur-draft-0/.", "", false}, {"a/.merkur-draft-0/b/..", "", false},
+	{".merkur-draft-0/b", ".merkur-draft-0/b", true},
 }
 
 func TestPlaces(t *testing.T) {
@@ -42,7 +45,7 @@ func FuzzPlace(f *testing.F) {
 			t.Errorf("%q has no place, and it is %q", key, name)
 		case ok && (name == "." || name != filepath.ToSlash(filepath.Clean(name)) || !filepath.IsLocal(filepath.FromSlash(name))):
 			t.Errorf("%q goes to %q", key, name)
-		case ok && (manifest.IsReserved(name) || strings.Contains(name, "\x00")):
+		case ok && (manifest.IsReserved(name) || hashing.IsDraft(name) || strings.Contains(name, "\x00")):
 			t.Errorf("%q goes to %q, which is no place for it", key, name)
 		case ok && Plain(key) && name != key:
 			t.Errorf("%q is a path, and goes to %q", key, name)
