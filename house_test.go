@@ -5,8 +5,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,5 +96,36 @@ func TestArrows(t *testing.T) {
 	})
 	if err != nil || seen < 30 {
 		t.Fatalf("%d files seen, %v", seen, err)
+	}
+}
+
+// The documents name tests that hold what they say; each of them has to be there.
+func TestDocumentsNameTests(t *testing.T) {
+	var tests strings.Builder
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(file, "_test.go") {
+			var b []byte
+			b, err = os.ReadFile(file)
+			tests.Write(b)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, document := range []string{"README.md", "DESIGN.md", "SECURITY.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile("`(Test[A-Z][A-Za-z]*)`").FindAllStringSubmatch(string(text), -1) {
+			if named++; !strings.Contains(tests.String(), "func "+name[1]+"(t *testing.T)") {
+				t.Errorf("%s names %s, which is no test", document, name[1])
+			}
+		}
+	}
+	if named < 20 {
+		t.Errorf("only %d tests are named", named)
 	}
 }

@@ -145,10 +145,13 @@ func (r rule) reaches(dir string) bool {
 	return false
 }
 
-// fixed returns the part of a pattern before its first wildcard.
+// fixed returns the part of a pattern that stands for itself alone: what is before its first wildcard, or
+// its first byte that is not UTF-8.
 func fixed(pattern string) string {
-	if i := strings.IndexAny(pattern, "*?["); i >= 0 {
-		return pattern[:i]
+	for i, c := range pattern {
+		if strings.ContainsRune("*?[\uFFFD", c) {
+			return pattern[:i]
+		}
 	}
 	return pattern
 }
@@ -162,6 +165,7 @@ var fold = map[bool]string{true: "i"}[runtime.GOOS == "windows"]
 func Match(pattern string) *regexp.Regexp {
 	var re strings.Builder
 	re.WriteString(`(?s` + fold + `)\A`)
+	pattern = string([]rune(pattern)) // a byte that is not UTF-8 stands for any such byte
 	for rest := pattern; rest != ""; {
 		switch rest[0] {
 		case '*':

@@ -1,0 +1,45 @@
+package transfer
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"merkur/store/bucket/buckettest"
+	"merkur/transfer/pace"
+)
+
+// The very first run dies after each of its requests in turn: while it adopts what another tool has put
+// there, tries the server out, and sends an object in parts. The next one brings all together.
+func TestFirstRunDiesAfterEveryRequest(t *testing.T) {
+	for _, last := range []buckettest.Outcome{buckettest.Stored, buckettest.NotStored} {
+		for n, whole := 0, false; !whole; n++ {
+			m := newMachine(t, &buckettest.Memory{})
+			m.o.Parts = Parts{Threshold: 1 << 20, Size: leastPart}
+			m.write(map[string]string{"same": "1", "other": "2", "new": "3", "parts": strings.Repeat("x", leastPart+1)})
+			put(t, m.store, "p/same", "1")
+			put(t, m.store, "p/other", "1")
+			put(t, m.store, "p/theirs", "1")
+			var seen atomic.Int64
+			m.store.Fault = func(buckettest.Op, string) buckettest.Outcome {
+				switch i := int(seen.Add(1)); {
+				case i <= n:
+					return buckettest.OK
+				case i == n+1:
+					return last
+				}
+				return buckettest.NotStored
+			}
+			sum, err := m.try(t.Context(), func(o *Options) { o.Delete, o.Gate = true, pace.Fixed(1) })
+			m.store.Fault = nil
+			whole = err == nil && int(seen.Load()) <= n
+			if err == nil && !whole && sum.Failed == 0 && sum.Transferred < 3 {
+				t.Errorf("died after request %d, and tells nothing of it: %+v", n, sum)
+			}
+			m.mirrors()
+			if m.mirrors(); len(m.calls) != 1 || t.Failed() {
+				t.Fatalf("died after request %d (%v): the second run after that takes %v", n, last, m.calls)
+			}
+		}
+	}
+}
