@@ -123,7 +123,12 @@ const (
 )
 
 // Event tells one event.
-func (p *Printer) Event(e transfer.Event) { p.tell(p.o.message(e)) }
+func (p *Printer) Event(e transfer.Event) {
+	if e.Done != nil && !p.o.DryRun && p.o.Log == nil && p.o.Verbosity > Lines {
+		return // there may be millions, and nobody is told of them
+	}
+	p.tell(p.o.message(e))
+}
 
 // Note tells something that changes nothing.
 func (p *Printer) Note(text string) { p.Event(transfer.Event{Note: text}) }
