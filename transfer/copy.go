@@ -185,6 +185,8 @@ func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src
 		switch {
 		case err == nil:
 			return obj, nil
+		case doubt != nil && errors.Is(err, bucket.ErrUncertain):
+			return obj, err // the server has had its tries, twice
 		case errors.Is(err, bucket.ErrUncertain):
 			doubt = err
 		case doubt == nil && errors.Is(err, bucket.ErrChanged):

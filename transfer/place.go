@@ -33,6 +33,9 @@ func (r *run) place(ctx context.Context, a Action, o bucket.PutOptions, p placin
 			return witnessed(p.entry(), obj, p.crc()), true, nil
 		}
 		if errors.Is(err, bucket.ErrUncertain) {
+			if doubt != nil {
+				return p.entry(), false, err // the server has had its tries, twice
+			}
 			doubt = err
 		} else if !errors.Is(err, bucket.ErrChanged) {
 			return p.entry(), false, both(doubt, err)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"merkur/benchmarks/torture/audit"
@@ -119,6 +120,8 @@ func (w *world) run(ctx context.Context, env []string, args ...string) (outcome,
 	cmd.Env = append(w.server.Env(), "AWS_ENDPOINT_URL="+w.proxy.URL(), "HOME="+w.dir, "PATH="+os.Getenv("PATH"),
 		"XDG_CACHE_HOME="+filepath.Join(w.dir, "cache"), "XDG_STATE_HOME="+filepath.Join(w.dir, "state"), "TMPDIR="+filepath.Join(w.dir, "tmp"))
 	cmd.Env = append(cmd.Env, env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // which tells where it hangs
+	cmd.WaitDelay = 10 * time.Second
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	ended := make(chan struct{})
