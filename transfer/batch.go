@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"merkur/manifest"
-	"merkur/store/bucket"
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
+	"merkur/transfer/history"
 	"merkur/transfer/local"
 )
 
@@ -36,12 +35,12 @@ type batch struct {
 
 // carryOut compares the two sides, plans the actions and carries them out, batch by batch. Deletes
 // are only collected. While a batch is transferred, the next is planned.
-func (r *run) carryOut(ctx context.Context) error {
+func (r *run) carryOut(ctx context.Context, plan func(context.Context, chan<- batch) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	batches := make(chan batch)
 	g.Go(func() error {
 		defer close(batches)
-		return r.planAll(ctx, batches)
+		return plan(ctx, batches)
 	})
 	g.Go(func() error {
 		next, more := <-batches
@@ -56,9 +55,9 @@ func (r *run) carryOut(ctx context.Context) error {
 	return g.Wait()
 }
 
-// planAll cuts the actions that are needed into batches.
-func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
-	c := &cutter{limit: firstFiles, most: r.o.Ahead, flush: func(b batch) error {
+// cutter cuts actions into batches for whom carries them out.
+func (r *run) cutter(ctx context.Context, batches chan<- batch) *cutter {
+	return &cutter{limit: firstFiles, most: r.o.Ahead, flush: func(b batch) error {
 		select {
 		case batches <- b:
 			return nil
@@ -66,6 +65,11 @@ func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
 			return ctx.Err()
 		}
 	}}
+}
+
+// planAll cuts the actions that are needed into batches.
+func (r *run) planAll(ctx context.Context, batches chan<- batch) error {
+	c := r.cutter(ctx, batches)
 	for p, err := range r.pairs(ctx) {
 		if err != nil {
 			return err
@@ -222,6 +226,7 @@ func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change
 	ctx, end := context.WithCancelCause(outer)
 	defer end(nil)
 	made := make([]*manifest.Change, len(batch))
+	ends := make([]*history.Outcome, len(batch))
 	var g errgroup.Group
 	g.SetLimit(min(filesAtOnce, r.gate.Most()))
 	done := make(chan struct{})
@@ -232,13 +237,17 @@ func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change
 				break
 			}
 			g.Go(func() error {
-				made[i] = r.carry(ctx, a, end)
+				made[i], ends[i] = r.carry(ctx, a, end)
 				return nil
 			})
 		}
 		g.Wait()
 	}()
-	if err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent}); err != nil {
+	err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent})
+	for _, o := range ends {
+		r.ledger.note(o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	var changes []manifest.Change
@@ -268,85 +277,6 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catal
 			}
 		}
 	}
-}
-
-// carry carries out one action that stores something. It returns what is different in the
-// bucket afterwards, or nil. It calls end where there is no point in going on.
-func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) *manifest.Change {
-	a.moved = new(atomic.Int64)
-	e, err := r.do(ctx, a)
-	if err == nil || ctx.Err() == nil { // else it is cut off, neither done nor failed
-		r.o.Meter.end(a)
-	}
-	if err != nil && r.postpone(a, err) {
-		return nil
-	}
-	switch {
-	case err == nil && a.Verb == Prove && a.Old != nil && e.Equal(*a.Old) && r.o.Compare != compare.Content:
-		return nil // a listing knows less than the manifest may
-	case err == nil:
-		return &manifest.Change{Key: a.Key, Old: a.Old, New: &e}
-	case errors.Is(err, errLeftOut):
-		return nil
-	case errors.Is(err, bucket.ErrArchived) && r.o.Archive != ArchiveForce:
-		r.archived(a, "GLACIER") // a manifest does not tell the class
-		return nil
-	case ctx.Err() == nil && hopeless(err) != nil:
-		r.doubtful(a.Key)
-		end(hopeless(err))
-		return nil
-	case ctx.Err() != nil || errors.Is(err, bucket.ErrUncertain):
-		r.doubtful(a.Key)
-		if ctx.Err() != nil {
-			return nil // interrupted: not a failure of this file
-		}
-	}
-	if !r.meets(a, err) {
-		r.fail(a, err)
-	}
-	return nil
-}
-
-// doubtful notes that it is not known what the bucket holds under a key.
-func (r *run) doubtful(key string) {
-	r.events <- struct{}{}
-	r.doubt = hull(r.doubt, &manifest.Range{First: key, Last: key})
-	<-r.events
-}
-
-// do carries out an action, and returns what the destination has after it.
-func (r *run) do(ctx context.Context, a Action) (manifest.Entry, error) {
-	if r.hearsay(a) {
-		return a.From.Entry, errUnproven
-	}
-	if a.Verb == Prove {
-		e, equal, err := r.prove(ctx, a)
-		if err != nil {
-			return e, err
-		}
-		if equal {
-			r.sent.proved.Add(1)
-			return e, nil
-		}
-		if a.Verb = transfers[r.way]; !r.permitted(a) {
-			return e, errLeftOut
-		}
-	}
-	switch a.Verb {
-	case Get:
-		return a.From.Entry, r.fetch(ctx, a)
-	case Copy:
-		return r.copy(ctx, a)
-	case Describe:
-		return r.describe(ctx, a)
-	}
-	return r.send(ctx, a)
-}
-
-// hearsay reports whether an action would take from a bucket what no manifest vouches for, where only
-// that counts.
-func (r *run) hearsay(a Action) bool {
-	return r.o.Key != nil && r.way != compare.Up && a.Verb != Delete && a.From.Unproven
 }
 
 // preview tells what would be done about a batch, in key order.
@@ -392,6 +322,7 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 			r.fail(a, err)
 			continue
 		}
+		r.tellKeep(a, "RUN")
 		r.report(Event{Done: &a})
 	}
 	return nil

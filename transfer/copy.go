@@ -99,6 +99,7 @@ func (r *run) copy(ctx context.Context, a Action) (manifest.Entry, error) {
 	}
 	if o.Tags != tags {
 		if err := r.setTags(ctx, a.Key, obj.ETag, tags); err != nil {
+			a.becomes(unsure)
 			return a.From.Entry, err
 		}
 	}

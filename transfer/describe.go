@@ -37,6 +37,7 @@ func (r *run) describe(ctx context.Context, a Action) (manifest.Entry, error) {
 	if err != nil {
 		return e, r.overtaken(ctx, err)
 	}
+	a.becomes(altered)
 	r.sent.described.Add(1)
 	r.report(Event{Done: &a})
 	e.Headers = r.asked(a.Key).Tag()

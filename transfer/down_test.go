@@ -718,7 +718,7 @@ func TestDownloadDeletes(t *testing.T) {
 			return "warning Skipping file " + filepath.Join(down.dir, name) + ". It lies behind a symbolic link."
 		}
 		filters := filter.New([]filter.Filter{{Pattern: "*.py"}}, down.dir, "b/p")
-		sum := down.run(func(o *Options) { o.Delete, o.Filters = true, filters })
+		sum := down.run(func(o *Options) { o.Delete, o.Filters, o.Known = true, filters, true })
 		store.Fault = nil
 		down.wants("delete dir/gone", "delete empty/dir/gone", "delete gone", "delete link", "delete out", "delete real/f", "delete shut/f", "delete shut/sub/f",
 			"failed busy: "+local.ErrOther.Error(), "get dir/kept", "get kept", "problem broken: does not exist", "problem loop/: link loop",
@@ -779,7 +779,7 @@ func TestDownloadGuards(t *testing.T) {
 	for _, lists := range []compare.Name{compare.Content, compare.Size} {
 		store := &buckettest.Memory{}
 		up, down := newMachine(t, store), newFetcher(t, store)
-		down.o.Compare, down.o.Delete = lists, true
+		down.o.Compare, down.o.Delete, down.o.Known = lists, true, true
 		up.run(nil)
 		for i := range 300 {
 			down.write(map[string]string{fmt.Sprintf("%03d", i): "x"})

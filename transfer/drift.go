@@ -13,6 +13,9 @@ type Drift struct {
 	Known  *manifest.Entry // what the manifest says; nil: nothing
 	Seen   *manifest.Entry // what the bucket holds; nil: nothing
 	Action drift.Action    // what is done about it
+	// Since is the run that is being undone, after which somebody has changed the object: then Known
+	// is what that run left. Empty: it is no undo.
+	Since string
 }
 
 // mostTold bounds how many keys are remembered of which a run has told that they drifted, so
@@ -21,7 +24,7 @@ const mostTold = 1 << 14
 
 // tell tells of drift, and counts it.
 func (r *run) tell(s *suspect, source bool, action drift.Action) {
-	d := Drift{Class: s.class(), Key: s.key, Source: source, Known: s.known, Seen: s.seen, Action: action}
+	d := Drift{Class: s.class(), Key: s.key, Source: source, Known: s.known, Seen: s.seen, Action: action, Since: r.undoes()}
 	r.events <- struct{}{}
 	defer func() { <-r.events }()
 	name := toldKey{d.Key, source}

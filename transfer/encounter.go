@@ -28,7 +28,7 @@ var errAnother = errors.New("another run has changed the object at the same time
 // meets reports whether an error of an action is an encounter, and notes it.
 func (r *run) meets(a Action, err error) bool {
 	foreign, source := errors.Is(err, errForeign), errors.Is(err, errSource)
-	if r.o.Compare != compare.Content || !foreign && !source || errors.Is(err, bucket.ErrUncertain) {
+	if r.past != nil || r.o.Compare != compare.Content || !foreign && !source || errors.Is(err, bucket.ErrUncertain) {
 		return false
 	}
 	r.meet(encounter{a: a, err: err, source: !foreign})
@@ -54,15 +54,15 @@ func (r *run) takeMet() []encounter {
 // transferTwice carries out the actions of a batch, and once more those that met drift at which
 // something may be done. It returns the changes that they made, in key order.
 func (r *run) transferTwice(ctx context.Context, batch []Action) ([]manifest.Change, error) {
-	changes, err := r.transfer(ctx, batch)
+	changes, err := r.transferRecorded(ctx, batch)
 	if err != nil {
-		return nil, err
+		return changes, err
 	}
 	again := r.reconsider(ctx)
 	if len(again) == 0 {
 		return changes, nil
 	}
-	more, err := r.transfer(ctx, again)
+	more, err := r.transferRecorded(ctx, again)
 	for _, m := range r.takeMet() {
 		if !m.again && ctx.Err() == nil {
 			r.fail(m.a, m.err) // it was not to be left, and has changed once more

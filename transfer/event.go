@@ -111,6 +111,7 @@ type Summary struct {
 	Problems    int64         // local paths left out
 	Warnings    int64         // other warnings that count for the exit code
 	Audited     int64         // keys that an audit compared
-	Drift       drift.Count   // keys at which somebody else had changed something
+	Drift       drift.Count   // keys at which somebody else had changed something; of an undo: anybody, since the run
+	Run         string        // names the run to who wants to undo it; empty: nothing was changed, or it cannot be undone
 	Root        manifest.Root // of the manifest of the side that is in a bucket, of the destination if both are
 }

@@ -6,42 +6,66 @@ import "fmt"
 type Limit struct {
 	Count   uint64 // objects, if Percent is 0
 	Percent uint64 // of those that the destination has
-	Given   bool   // said by the user; else the limit below holds
+	Given   bool   // said by the user; else the limits below hold
 }
 
 // Without a limit of the user's, a run may delete half of the objects, and always as many as
-// fewObjects.
+// fewObjects. Where nothing was mirrored before it may delete firstObjects and no more: what is there
+// is somebody else's. And what has less than foreignPercent of the keys in common with the destination is
+// hardly its source.
 const (
-	usualPercent = 50
-	fewObjects   = 100
+	usualPercent   = 50
+	fewObjects     = 100
+	firstObjects   = 10
+	foreignPercent = 10
 )
 
-// ErrTooManyDeletes and ErrEmptySource stop a run before it deletes anything.
+// What stops a run before it deletes anything. The last two are kinds of ErrTooManyDeletes.
 var (
 	ErrTooManyDeletes = fmt.Errorf("too many deletes")
 	ErrEmptySource    = fmt.Errorf("the source is empty")
+	ErrFirstRun       = fmt.Errorf("%w for a first run", ErrTooManyDeletes)
+	ErrWrongSource    = fmt.Errorf("%w: the source has hardly anything of what the destination holds", ErrTooManyDeletes)
 )
 
+// Circumstances are what deletes are judged by, beside their number.
+type circumstances struct {
+	empty bool // the source is
+	first bool // nothing was mirrored to the destination before
+}
+
+func (r *run) circumstances() circumstances {
+	return circumstances{empty: r.emptied(), first: r.new && !r.o.Known}
+}
+
 // guard decides whether deletes may go ahead, of which there are n where the destination has
-// total, and whether the source is empty.
-func guard(n, total uint64, empty bool, limit Limit, allowEmpty bool) error {
+// total.
+func guard(n, total uint64, c circumstances, limit Limit, allowEmpty bool) error {
 	if n == 0 {
 		return nil
 	}
-	if empty && !allowEmpty {
+	if c.empty && !allowEmpty {
 		return fmt.Errorf("%w: %d of %d would be deleted", ErrEmptySource, n, total)
 	}
-	most := limit.Count
+	most, why := limit.Count, ErrTooManyDeletes
 	switch {
-	case !limit.Given && empty:
-		most = n // allowed by name
-	case !limit.Given:
-		most = max(fewObjects, total*usualPercent/100)
-	case limit.Percent > 0:
+	case limit.Given && limit.Percent > 0:
 		most = total * limit.Percent / 100
+	case limit.Given:
+	case c.empty:
+		most = n // allowed by name
+	case total > fewObjects && (total-min(n, total))*100 < total*foreignPercent:
+		most, why = 0, ErrWrongSource
+	case c.first:
+		most, why = firstObjects, ErrFirstRun
+	default:
+		most = max(fewObjects, total*usualPercent/100)
 	}
-	if n > most {
-		return fmt.Errorf("%w: %d of %d would be deleted, at most %d may be", ErrTooManyDeletes, n, total, most)
+	switch {
+	case n <= most:
+		return nil
+	case why == ErrWrongSource:
+		return fmt.Errorf("%w: %d of %d would be deleted", why, n, total)
 	}
-	return nil
+	return fmt.Errorf("%w: %d of %d would be deleted, at most %d may be", why, n, total, most)
 }

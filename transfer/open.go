@@ -29,6 +29,7 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}
 	if r.o.To.local() {
+		r.new = true
 		return nil
 	}
 	if err := r.openCatalog(ctx); err != nil || r.catalog == nil {
@@ -57,6 +58,7 @@ func (r *run) reset() {
 	r.intent, r.doubt, r.powers = nil, nil, nil
 	r.policy.unknown, r.policy.open = unknown{}, nil
 	r.cases, r.links = cases{}, &links{}
+	r.ledger = ledger{} // what an earlier attempt did has a name of its own
 	r.seen.from, r.seen.to = 0, 0
 	r.sum.Problems, r.sum.Audited = 0, 0
 	r.met, r.sample, r.picked, r.expected = nil, nil, false, map[string]manifest.Entry{}
@@ -140,12 +142,15 @@ func (r *run) openCatalog(ctx context.Context) error {
 	}
 	c, err := catalog.Open(ctx, r.store, o)
 	if lists && denied(err) {
+		r.new = true
 		return r.surelyNone(ctx, err)
 	}
 	if err != nil {
 		return err
 	}
-	if r.doubtOf(c); !lists || c.Exists() && !r.o.DryRun {
+	r.doubtOf(c)
+	r.new = r.new || c.New() // and not in a later attempt of this run, for which an earlier one made it
+	if !lists || c.Exists() && !r.o.DryRun {
 		r.catalog = c
 	}
 	return nil
@@ -277,7 +282,25 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 		}
 		return nil, nil
 	}
-	return r.deleteAll(ctx, doomed)
+	safe, _, err := r.secure(ctx, slices.Clone(doomed))
+	if err != nil {
+		return nil, err
+	}
+	goes := map[string]bool{}
+	for i := range safe {
+		goes[safe[i].Key] = true
+	}
+	back, err := r.deleteAll(ctx, safe)
+	if err != nil {
+		return nil, err
+	}
+	for i := range doomed {
+		if !goes[doomed[i].Key] {
+			back = append(back, manifest.Change{Key: doomed[i].Key, New: &doomed[i]})
+		}
+	}
+	slices.SortFunc(back, func(a, b manifest.Change) int { return strings.Compare(a.Key, b.Key) })
+	return back, nil
 }
 
 // ready finds out, once and before the first write, what the server can do.

@@ -23,6 +23,7 @@ const (
 	Get                  // download the object
 	Copy                 // copy the object from bucket to bucket
 	Describe             // give the object at the destination other headers; its content stays
+	Restore              // put back an object that an earlier run has replaced or deleted
 )
 
 // An Action is one thing to do to one file or object.
@@ -38,7 +39,8 @@ type Action struct {
 	// there.
 	Stray bool
 
-	moved *atomic.Int64 // bytes of it that the meter has seen; nil: nobody counts
+	moved  *atomic.Int64 // bytes of it that the meter has seen; nil: nobody counts
+	effect *effect       // what it did to the destination; nil: nobody asks
 }
 
 // Size is how many bytes the action moves, if it moves any.
@@ -47,6 +49,22 @@ func (a Action) Size() int64 {
 		return 0
 	}
 	return a.From.Size
+}
+
+// An effect is what an action did to the destination, whether it succeeded or not.
+type effect uint8
+
+const (
+	untouched effect = iota
+	altered
+	unsure // it may have changed it, or done half of what it was to do
+)
+
+// becomes notes the effect of the action.
+func (a Action) becomes(f effect) {
+	if a.effect != nil {
+		*a.effect = f
+	}
 }
 
 // condition is the state of the key under which the action may be done: just the one that is

@@ -88,7 +88,39 @@ func TestGuard(t *testing.T) {
 		{100, 1000, false, Limit{Percent: 10, Given: true}, false, nil},
 		{101, 1000, false, Limit{Percent: 10, Given: true}, false, ErrTooManyDeletes},
 	} {
-		if err := guard(c.n, c.total, c.empty, c.limit, c.allow); !errors.Is(err, c.want) {
+		if err := guard(c.n, c.total, circumstances{empty: c.empty}, c.limit, c.allow); !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// Where nothing was mirrored before little may be deleted, and where the source is another one nothing.
+func TestGuardOfFirstRuns(t *testing.T) {
+	half := Limit{Percent: 50, Given: true}
+	for _, c := range []struct {
+		n, total uint64
+		first    bool
+		limit    Limit
+		want     error
+	}{
+		{10, 10, true, Limit{}, nil},
+		{11, 1000, true, Limit{}, ErrFirstRun},
+		{11, 1000, false, Limit{}, nil},
+		{11, 1000, true, Limit{Count: 11, Given: true}, nil},
+		{500, 1000, true, half, nil},
+		{501, 1000, true, half, ErrTooManyDeletes},
+		{901, 1000, false, Limit{}, ErrWrongSource},
+		{901, 1000, true, Limit{}, ErrWrongSource},
+		{900, 1000, false, Limit{}, ErrTooManyDeletes},
+		{1000, 1000, false, Limit{Percent: 100, Given: true}, nil},
+		{100, 100, false, Limit{}, nil},
+		{100, 105, false, Limit{}, ErrWrongSource},
+	} {
+		err := guard(c.n, c.total, circumstances{first: c.first}, c.limit, false)
+		if !errors.Is(err, c.want) || c.want != nil && !errors.Is(err, ErrTooManyDeletes) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if c.want == ErrTooManyDeletes && (errors.Is(err, ErrFirstRun) || errors.Is(err, ErrWrongSource)) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

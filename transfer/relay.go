@@ -43,7 +43,9 @@ func (r *run) relay(ctx context.Context, a Action) (manifest.Entry, error) {
 	}
 	e, stored, err := relay(ctx, a, bucket.PutOptions{Headers: bucket.Headers(asked), Terms: r.o.Terms, Tags: tags})
 	if err == nil && later != "" {
-		err = r.setTags(ctx, a.Key, e.Evidence.ETag, later)
+		if err = r.setTags(ctx, a.Key, e.Evidence.ETag, later); err != nil {
+			a.becomes(unsure)
+		}
 	}
 	switch {
 	case err != nil:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +13,7 @@ import (
 	"merkur/store/catalog"
 	"merkur/transfer/compare"
 	"merkur/transfer/drift"
+	"merkur/transfer/history"
 	"merkur/transfer/local"
 )
 
@@ -53,6 +53,10 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		for i := range actions {
 			leaf[i] = *actions[i].Old
 		}
+		leaf, recorded, err := r.secure(ctx, leaf)
+		if err != nil {
+			return err
+		}
 		edit := catalog.Edit{Changes: back, Range: r.doubt, Doomed: leaf, Listed: listed}
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})
@@ -61,7 +65,12 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		if err != nil {
 			return err
 		}
-		leaf = slices.DeleteFunc(leaf, func(e manifest.Entry) bool { return kept[e.Key] })
+		leaf = only(leaf, func(key string) bool { return !kept[key] })
+		if !recorded { // only now is it known for sure whether the bucket keeps versions
+			if err := r.record(ctx, deletings(leaf)); err != nil {
+				return err
+			}
+		}
 		done := make(chan struct{})
 		var stopped error
 		go func() {
@@ -103,8 +112,15 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) ([]manifest.
 	for i := range failed {
 		back = append(back, manifest.Change{Key: failed[i].Key, New: &failed[i]})
 	}
-	if len(met) > 0 {
-		_, err = r.deleteStrays(ctx, r.stillDoomed(ctx, met))
+	if len(met) == 0 {
+		return back, nil
+	}
+	strays := r.stillDoomed(ctx, met)
+	if r.ledger.name != "" { // else there is no record of this run
+		strays, _, err = r.secure(ctx, strays)
+	}
+	if err == nil {
+		_, err = r.deleteStrays(ctx, strays)
 	}
 	return back, err
 }
@@ -114,7 +130,7 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) ([]manifest.
 func (r *run) deleteStrays(ctx context.Context, leaf []manifest.Entry) ([]manifest.Change, error) {
 	_, met, err := r.deleteEach(ctx, leaf)
 	for i := range met {
-		r.fail(Action{Verb: Delete, Key: met[i].Key, Old: &met[i]}, errForeign)
+		r.fail(deleting(&met[i]), errForeign)
 	}
 	return nil, err
 }
@@ -129,7 +145,7 @@ func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []m
 	w := &watch{r: r, side: r.o.To, catalog: r.catalog, mends: true}
 	if err := w.lookAtAll(ctx, list, true); err != nil {
 		for i := range met {
-			r.fail(Action{Verb: Delete, Key: met[i].Key, Old: &met[i]}, err)
+			r.fail(deleting(&met[i]), err)
 		}
 		return nil
 	}
@@ -153,19 +169,39 @@ func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []m
 	return doomed
 }
 
+// secure records that objects are to be deleted and keeps copies of them, where there is a place for
+// that: before the manifest says that they go, since from then on any run may finish it. It returns
+// those that may go, and whether there is a record.
+func (r *run) secure(ctx context.Context, leaf []manifest.Entry) (safe []manifest.Entry, recorded bool, err error) {
+	if _, recorded = r.shelf(); !recorded {
+		return leaf, false, nil
+	}
+	if err := r.record(ctx, deletings(leaf)); err != nil {
+		return nil, false, err
+	}
+	failed := r.keepAll(ctx, leaf)
+	return only(leaf, func(key string) bool { return !failed[key] }), true, ctx.Err()
+}
+
 // deleteEach deletes objects at once. It returns those that could not be deleted, and those that are
 // not the objects that were to be deleted. An error says why it did not come to its end.
 func (r *run) deleteEach(outer context.Context, leaf []manifest.Entry) (failed, met []manifest.Entry, err error) {
 	ctx, end := context.WithCancelCause(outer)
 	defer end(nil)
 	outcome := make([]error, len(leaf))
+	ends := make([]*history.Outcome, len(leaf))
 	var deleted atomic.Int64
 	var g errgroup.Group
 	g.SetLimit(min(deletesAtOnce, r.gate.Most()))
 	for i := range leaf {
 		g.Go(func() error {
-			a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
+			a := deleting(&leaf[i])
 			err := r.pass(ctx, a, 0, func(ctx context.Context) error { return r.deleteObject(ctx, a.Old) })
+			if err == nil {
+				ends[i] = &history.Outcome{Key: a.Key}
+			} else if ctx.Err() != nil || hopeless(err) != nil || isUncertain(err) {
+				ends[i] = &history.Outcome{Key: a.Key, Doubt: true}
+			}
 			foreign := errors.Is(err, errForeign)
 			switch {
 			case err == nil:
@@ -174,7 +210,7 @@ func (r *run) deleteEach(outer context.Context, leaf []manifest.Entry) (failed, 
 			case hopeless(err) != nil:
 				end(hopeless(err))
 			case ctx.Err() != nil:
-			case foreign && r.o.Compare == compare.Content:
+			case foreign && r.past == nil && r.o.Compare == compare.Content:
 				outcome[i] = err
 			default:
 				r.fail(a, err)
@@ -189,6 +225,9 @@ func (r *run) deleteEach(outer context.Context, leaf []manifest.Entry) (failed, 
 		})
 	}
 	g.Wait()
+	for _, end := range ends {
+		r.ledger.note(end)
+	}
 	r.sum.Deleted += deleted.Load()
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
@@ -251,7 +290,7 @@ func (r *run) absent(ctx context.Context, e *manifest.Entry) bool {
 // [bucket.ErrUncertain] leaves open whether it is gone.
 func (r *run) deleteObject(ctx context.Context, e *manifest.Entry) error {
 	key := r.o.To.Prefix + e.Key
-	if r.catalog == nil {
+	if r.catalog == nil && r.past == nil {
 		return r.store.Delete(ctx, key, bucket.Condition{})
 	}
 	if e.Evidence.ETag == "" {

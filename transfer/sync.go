@@ -54,6 +54,13 @@ type Options struct {
 	Sample  float64       // how many untouched objects to look at for each transfer; 0: none
 	Foreign drift.Options // what may be done to objects that somebody else has changed
 
+	// Backup is where copies are kept of what the run replaces or deletes in a bucket: a prefix on the
+	// same server, outside of the mirrored one. Nil: none are.
+	Backup *Side
+	// Known says that this source was mirrored to this destination before. Where it is not, and
+	// there is no manifest either, little may be deleted.
+	Known bool
+
 	DryRun bool // tell what would be done, and change nothing
 	Strict bool // write only to a server that keeps two writers apart by its conditions
 	// Key is what manifests are sealed with, that of the source too: then nothing is believed but
@@ -89,6 +96,9 @@ func Sync(ctx context.Context, o Options) (Summary, error) {
 	err = r.mirror(ctx)
 	for n := 0; errors.Is(err, catalog.ErrMoved) && n < maxRestarts; n++ {
 		r.note("another run replaced the manifest; beginning anew")
+		if r.sum.Run != "" {
+			r.note("what was done so far is run %s", r.sum.Run)
+		}
 		err = r.mirror(ctx)
 	}
 	r.close()
@@ -98,9 +108,9 @@ func Sync(ctx context.Context, o Options) (Summary, error) {
 // mirror is one run from open to commit.
 func (r *run) mirror(ctx context.Context) error {
 	if err := r.open(ctx); err != nil {
-		return err
+		return r.leave(ctx, err)
 	}
-	err := r.carryOut(ctx)
+	err := r.carryOut(ctx, r.planAll)
 	if r.scan != nil {
 		r.sum.Scan = r.scan.Stats()
 	}
@@ -113,7 +123,7 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil && r.doomed.n+r.strays.n > 0 && r.o.Order == PagesLast && r.flawed() {
 		r.note("nothing is deleted, since something could not be transferred")
 	} else if err == nil {
-		refused := guard(r.doomed.n+r.strays.n, r.present(), r.emptied(), r.o.MaxDelete, r.o.AllowEmpty)
+		refused := guard(r.doomed.n+r.strays.n, r.present(), r.circumstances(), r.o.MaxDelete, r.o.AllowEmpty)
 		if refused == nil && !r.o.DryRun {
 			err = r.remove(ctx)
 		}
@@ -135,7 +145,14 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil && !r.o.DryRun {
 		r.discardLeft(ctx)
 	}
-	return err
+	return r.leave(ctx, err)
+}
+
+// leave ends the record of a run, also of one that ends with an error.
+func (r *run) leave(ctx context.Context, err error) error {
+	safe, cancel := graceful(ctx)
+	defer cancel()
+	return errors.Join(err, r.recordEnd(safe, err == nil))
 }
 
 // flawed reports whether something was not transferred.
@@ -161,6 +178,9 @@ type run struct {
 	seen    struct{ from, to uint64 }
 	intent  *manifest.Range // as it stands in the manifest
 	doubt   *manifest.Range // keys of which it is not known what the bucket holds
+	ledger  ledger          // what is told of the run, for who wants to undo it
+	past    *Past           // the run that this one undoes; nil: none
+	new     bool            // the destination had no manifest when the run began
 	doomed  spool           // deletes, for the end
 	strays  spool           // more of them, of objects that no manifest names
 	late    spool           // transfers that come after all others
@@ -219,6 +239,8 @@ func newRun(o Options) (*run, error) {
 		return nil, errors.New("listings, which are not sealed, do not go with a key")
 	case o.Key != nil && o.Rebuild && o.To.local():
 		return nil, errors.New("a listing, which is not sealed, does not go with a key")
+	case o.Backup != nil && o.To.local():
+		return nil, errors.New("copies can be kept of objects in a bucket only")
 	case o.Rebuild && o.Compare != compare.Content:
 		return nil, errors.New("a manifest can be rebuilt only where content is compared")
 	}
@@ -318,12 +340,17 @@ func (r *run) warn(w Warning) {
 }
 
 func (r *run) fail(a Action, err error) {
+	if r.past != nil && errors.Is(err, errForeign) {
+		r.overtakenSince(a.Key, a.Old, r.seenNow(a.Key))
+		return
+	}
 	r.sent.failed.Add(1)
 	r.report(Event{Failed: &Failure{Action: a, Err: err}})
 }
 
 // done tells of a transfer that was carried out.
 func (r *run) done(a Action, bytes int64) {
+	a.becomes(altered)
 	r.sent.files.Add(1)
 	r.sent.bytes.Add(bytes)
 	r.report(Event{Done: &a})

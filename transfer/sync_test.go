@@ -49,12 +49,13 @@ func (t *table) Remember(name, record []byte) {
 
 // A machine mirrors one directory to one store, again and again.
 type machine struct {
-	t     *testing.T
-	dir   string
-	store *buckettest.Memory
-	o     Options
-	lines []string // what the last run told
-	calls []buckettest.Call
+	t       *testing.T
+	dir     string
+	store   *buckettest.Memory
+	o       Options
+	lines   []string // what the last run told
+	undoing *Past    // nil: try syncs
+	calls   []buckettest.Call
 }
 
 func newMachine(t *testing.T, store *buckettest.Memory) *machine {
@@ -103,7 +104,7 @@ func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, erro
 	o.Report = func(e Event) {
 		switch {
 		case e.Done != nil:
-			m.lines = append(m.lines, []string{"put", "prove", "delete", "get", "copy", "describe"}[e.Done.Verb]+" "+e.Done.Key)
+			m.lines = append(m.lines, []string{"put", "prove", "delete", "get", "copy", "describe", "restore"}[e.Done.Verb]+" "+e.Done.Key)
 		case e.Failed != nil:
 			m.lines = append(m.lines, fmt.Sprintf("failed %s: %v", e.Failed.Action.Key, e.Failed.Err))
 		case e.Problem != nil:
@@ -121,10 +122,18 @@ func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, erro
 		}
 	}
 	before := len(m.store.Calls())
-	sum, err := Sync(ctx, o)
+	sum, err := m.act(ctx, o)
 	m.calls = m.store.Calls()[before:]
 	slices.Sort(m.lines)
 	return sum, err
+}
+
+// act syncs, or undoes.
+func (m *machine) act(ctx context.Context, o Options) (Summary, error) {
+	if m.undoing != nil {
+		return Undo(ctx, o, m.undoing)
+	}
+	return Sync(ctx, o)
 }
 
 // run runs Sync, which must succeed, and checks what it left with audit.

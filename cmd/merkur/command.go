@@ -34,7 +34,7 @@ type exitMeaning struct {
 
 // commands are all of the program, in the order of the help.
 func commands() []*command {
-	return []*command{syncCommand(), verifyCommand(), diffCommand(), explainCommand(), lsCommand(), rootCommand()}
+	return []*command{syncCommand(), undoCommand(), verifyCommand(), diffCommand(), explainCommand(), lsCommand(), rootCommand()}
 }
 
 // commandOf returns the command of a name, or nil.

@@ -19,6 +19,7 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/catalog"
 	"merkur/transfer"
+	"merkur/transfer/history"
 )
 
 // This file says what ended the program. An error says what happened; a hint, on a line of its
@@ -111,6 +112,10 @@ func hint(c *command, err error) string {
 		return "merkur --help lists the commands of this version"
 	case errors.As(err, &wrong):
 		return "merkur " + c.name + " --help lists the options of this version"
+	case errors.Is(err, transfer.ErrNoRecord):
+		return "merkur undo --list shows the runs that can be undone: those that found a bucket which keeps versions, or had --backup-prefix, which has to be given here too"
+	case errors.Is(err, history.ErrVersion):
+		return "use a newer merkur"
 	case c == nil || c.name == "sync":
 		return hintOfSync(err)
 	}
@@ -145,6 +150,10 @@ func hintOfSync(err error) string {
 		return "an upload with --manifest-key makes one"
 	case errors.Is(err, transfer.ErrEmptySource):
 		return "is the right directory mounted? --allow-empty-source lets an empty one delete everything"
+	case errors.Is(err, transfer.ErrFirstRun):
+		return "nothing was mirrored there before, so that what is there is somebody else's; see with --dryrun what would be deleted; --max-delete N or N% allows it"
+	case errors.Is(err, transfer.ErrWrongSource):
+		return "is it the right source? see with --dryrun what would be deleted; --max-delete N or N% allows it"
 	case errors.Is(err, transfer.ErrTooManyDeletes):
 		return "see them with --dryrun; --max-delete N or N% allows them"
 	case errors.Is(err, catalog.ErrLeased):

@@ -68,4 +68,9 @@ func parseARN(path string) (bucket, prefix string, err error) {
 	return "", "", fmt.Errorf("%s is not the ARN of an access point", path)
 }
 
+// overlaps reports whether one of two prefixes lies in the other.
+func (l location) overlaps(m location) bool {
+	return l.bucket == m.bucket && (strings.HasPrefix(l.prefix, m.prefix) || strings.HasPrefix(m.prefix, l.prefix))
+}
+
 func (l location) String() string { return scheme + l.bucket + "/" + l.prefix }

@@ -93,7 +93,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1   // a transfer failed, or the run could not go on
 	exitWarned = 2   // nothing failed, but something was left out
-	exitDrift  = 3   // nothing failed, but a bucket is not what its manifest says
+	exitDrift  = 3   // nothing failed, but somebody else has changed what is in the bucket
 	exitUsage  = 252 // the command line is wrong
 	exitConfig = 255 // the local source does not exist, or the configuration is wrong
 )

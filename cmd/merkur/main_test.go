@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -55,6 +56,8 @@ func TestMemoryLimit(t *testing.T) {
 //	grow PATH N            makes a file of N bytes
 //	flip KEY               somebody else changes one bit in the middle of KEY
 //	exits CODE COMMAND...  runs a command, which ends with the exit code
+//	versions               the bucket keeps versions from now on
+//	ran VAR                puts the name of the run that stderr tells of into a variable
 func TestScripts(t *testing.T) {
 	server := buckettest.Start(t)
 	testscript.Run(t, testscript.Params{
@@ -86,6 +89,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"requests": requests, "printed": printed, "object": object, "store": store, "copy": copyObject, "discard": discard,
 			"old": old, "fifo": fifo, "grow": grow, "flip": flip, "exits": exits,
+			"versions": versions, "ran": ranAs,
 		},
 	})
 }
@@ -160,6 +164,18 @@ func old(ts *testscript.TestScript, neg bool, args []string) {
 	for _, a := range args {
 		ts.Check(os.Chtimes(ts.MkAbs(a), then, then))
 	}
+}
+
+func versions(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(storeOf(ts).KeepVersions(context.Background()))
+}
+
+func ranAs(ts *testscript.TestScript, neg bool, args []string) {
+	found := regexp.MustCompile(`; run (\S+)\n`).FindStringSubmatch(ts.ReadFile("stderr"))
+	if found == nil {
+		ts.Fatalf("stderr names no run: %s", ts.ReadFile("stderr"))
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func grow(ts *testscript.TestScript, neg bool, args []string) {

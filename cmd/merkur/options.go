@@ -70,7 +70,7 @@ var syncOptions = table{
 		{name: "trust-stat", ours: true, usage: "trust size and times also on file systems that hide writes (tmpfs)"},
 	}},
 	{"3. Safety", []option{
-		{name: "max-delete", kind: valued, ours: true, usage: "delete at most `N` files or objects, or N% of them (default: 50%, and always 100)"},
+		{name: "max-delete", kind: valued, ours: true, usage: "delete at most `N` files or objects, or N% of them (default: 50%, and always 100; where nothing was mirrored before: 10)"},
 		{name: "allow-empty-source", ours: true, usage: "with --delete: let an empty source delete everything"},
 		{name: "strict", ours: true, usage: "write only to servers that keep two writers apart by themselves"},
 		{name: "manifest-key", kind: valued, ours: true, env: "MERKUR_MANIFEST_KEY", usage: "seal the manifest with the key in `FILE`, and believe no other: 32 bytes, or 64 hexadecimal digits"},
@@ -80,6 +80,7 @@ var syncOptions = table{
 		{name: "adopt", ours: true, usage: "take over objects that somebody else has stored or changed, as if merkur had stored them"},
 		{name: "overwrite-foreign", ours: true, usage: "replace such objects by what the source has"},
 		{name: "delete-foreign", ours: true, usage: "with --delete: delete such objects that the source does not have"},
+		{name: "backup-prefix", kind: valued, ours: true, usage: "before an object is replaced or deleted, copy it to `s3://BUCKET/PREFIX` on the same server, for merkur undo"},
 		{name: "rebuild-manifest", ours: true, usage: "list the bucket and make a new manifest, whatever the present one says"},
 	}},
 	{"4. How objects are stored", []option{

@@ -28,6 +28,7 @@ var departures = map[string]string{
 	"62-empty-source":                       "an empty source deletes nothing without --allow-empty-source",
 	"62-empty-source-across":                "an empty source deletes nothing without --allow-empty-source",
 	"62-empty-source-down":                  "an empty source deletes nothing without --allow-empty-source",
+	"63-hundred-deletes":                    "where nothing was mirrored before, no more than ten objects are deleted without --max-delete",
 	"63-link-loop":                          "a loop is found where it begins",
 	"63-many-deletes":                       "more than half of the objects are not deleted without --max-delete",
 	"64-grants":                             "a wrong command line is found before the run, and has the exit code of aws v2",

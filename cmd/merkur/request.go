@@ -30,6 +30,7 @@ type request struct {
 	dest     bucket.Config
 	// sharedKey is set if others can read the key of the manifest.
 	sharedKey bool
+	backup    *location // where copies are kept of what is replaced or deleted; nil: nowhere
 }
 
 // An end is a path of the command line.
@@ -52,7 +53,9 @@ func readRequest(g *given, paths []string) (*request, error) {
 	if q.from, q.to, err = readPaths(paths); err != nil {
 		return nil, err
 	}
-	for _, read := range []func() error{q.checkTogether, q.checkForeign, q.readSelection, q.readDrift, q.readStored, q.readServers} {
+	for _, read := range []func() error{
+		q.checkTogether, q.checkForeign, q.readSelection, q.readSeal, q.readDrift, q.readStored, q.readTuning, q.readServers, q.readBackup,
+	} {
 		if err := read(); err != nil {
 			return nil, usage(err)
 		}
@@ -125,8 +128,6 @@ func (q *request) checkTogether() error {
 		return errors.New("--rebuild-manifest lists the source, and what a listing says is not sealed: it does not go with --manifest-key here")
 	case g.on("strict") && q.strategy() != compare.Content:
 		return errors.New("--strict goes with --compare content only: without a manifest nothing keeps two writers apart")
-	case g.on("accept-rollback") && g.text("manifest-key") == "":
-		return errors.New("--accept-rollback goes with --manifest-key")
 	case g.text("compare") != "" && (g.on("size-only") || g.on("exact-timestamps")):
 		return errors.New("--compare does not go with --size-only and --exact-timestamps: each of them says how to compare")
 	}
@@ -159,17 +160,28 @@ func (q *request) wrongWay(name, formats string) error {
 		name, formats, kind(q.from), kind(q.to))
 }
 
+// readSeal reads which manifests are believed, and which servers.
+func (q *request) readSeal() (err error) {
+	g, o := q.given, &q.options
+	o.Strict, o.AcceptRollback = g.on("strict"), g.on("accept-rollback")
+	switch name := g.text("manifest-key"); {
+	case name == "" && o.AcceptRollback:
+		return errors.New("--accept-rollback goes with --manifest-key")
+	case name == "":
+		return nil
+	default:
+		if o.Key, q.sharedKey, err = readKey(name); err != nil {
+			return fmt.Errorf("--manifest-key: %w", err)
+		}
+	}
+	return nil
+}
+
 // readSelection reads what is mirrored, how it is compared and what is deleted.
 func (q *request) readSelection() (err error) {
 	g, o := q.given, &q.options
 	o.Delete, o.DryRun, o.NoOverwrite = g.on("delete"), g.on("dryrun"), g.on("no-overwrite")
 	o.AllowEmpty, o.Rebuild, o.Explain = g.on("allow-empty-source"), g.on("rebuild-manifest"), g.on("debug")
-	o.Strict, o.AcceptRollback = g.on("strict"), g.on("accept-rollback")
-	if name := g.text("manifest-key"); name != "" {
-		if o.Key, q.sharedKey, err = readKey(name); err != nil {
-			return fmt.Errorf("--manifest-key: %w", err)
-		}
-	}
 	o.Compare = q.strategy()
 	if o.MaxDelete, err = parseLimit(g.text("max-delete")); err != nil {
 		return fmt.Errorf("--max-delete: %w", err)
@@ -254,7 +266,12 @@ func (q *request) readStored() error {
 	case "REPLACE":
 		o.Props = transfer.DirectiveReplace
 	}
-	s := q.settings
+	return nil
+}
+
+// readTuning reads how objects are moved.
+func (q *request) readTuning() error {
+	s, o := q.settings, &q.options
 	o.Parts = transfer.Parts{Threshold: s.MultipartThreshold, Size: s.MultipartChunksize}
 	o.Buffer, o.Ahead = min(s.IOChunkSize, 8<<20), s.MaxQueueSize
 	switch {
@@ -263,6 +280,35 @@ func (q *request) readStored() error {
 	case s.PreferredClient == "classic":
 		o.Gate = pace.Fixed(10)
 	}
+	return nil
+}
+
+// readBackup reads where copies are kept. They are no part of what is mirrored, on either side.
+func (q *request) readBackup() error {
+	if !q.given.has("backup-prefix") {
+		return nil
+	}
+	typed := q.given.text("backup-prefix")
+	if !isRemote(typed) {
+		return fmt.Errorf("--backup-prefix: %q is not an s3:// path", typed)
+	}
+	if !q.to.remote() {
+		return errors.New("--backup-prefix is for destinations in a bucket")
+	}
+	l, err := parseLocation(typed)
+	if err != nil {
+		return fmt.Errorf("--backup-prefix: %w", err)
+	}
+	sides := []end{q.to}
+	if q.from.remote() && !q.options.Relay {
+		sides = append(sides, q.from)
+	}
+	for _, e := range sides {
+		if l.overlaps(e.location) {
+			return fmt.Errorf("--backup-prefix: neither of %s and %s may lie in the other", l, e.location)
+		}
+	}
+	q.backup = &l
 	return nil
 }
 

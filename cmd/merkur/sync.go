@@ -77,13 +77,11 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 		printer.End(exitCode(code, err), err)
 		closeLog()
 	}()
-	if q.sharedKey {
-		printer.Warn("The key in " + q.given.text("manifest-key") + " can be read by others than its owner.")
-	}
+	q.tellSharedKey(printer)
 	if done, code, err := q.checkLocal(printer); done || err != nil {
 		return code, err
 	}
-	stores, err := q.open(ctx, printer)
+	stores, err := q.open(ctx, func(line string) { printer.Event(transfer.Event{Why: line}) })
 	if err != nil {
 		return exitFailed, err
 	}
@@ -95,8 +93,13 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 	o.Meter = &transfer.Meter{}
 	printer.Start(o.Meter)
 	o.Report = printer.Event
+	known := q.recall(o)
+	o.Known = known.isKnown()
 	sum, err := transfer.Sync(ctx, *o)
 	err = cancelled(ctx, err)
+	if err == nil && !o.DryRun {
+		known.remember()
+	}
 	// All notes come before the summary, which ends what is printed.
 	if sum.Drift.New+sum.Drift.Changed > 0 && q.to.remote() && o.Foreign == (drift.Options{}) {
 		printer.Note("--adopt takes over what somebody else has changed, --overwrite-foreign replaces it")
@@ -116,6 +119,12 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 		return exitWarned, nil
 	}
 	return exitDone, nil
+}
+
+func (q *request) tellSharedKey(p *output.Printer) {
+	if q.sharedKey {
+		p.Warn("The key in " + q.given.text("manifest-key") + " can be read by others than its owner.")
+	}
 }
 
 // checkLocal looks at the local end. A source that is a file is told of as aws does it; there,
@@ -186,10 +195,10 @@ func (e end) shown() output.End {
 	return output.Local(e.dir)
 }
 
-// open opens the ends that are in buckets, and makes the two sides of the run.
-func (q *request) open(ctx context.Context, p *output.Printer) ([]*bucket.S3, error) {
+// open opens the ends that are in buckets, and makes the two sides of the run. With --debug, each
+// request is told to debug.
+func (q *request) open(ctx context.Context, debug func(line string)) ([]*bucket.S3, error) {
 	if q.given.on("debug") {
-		debug := func(line string) { p.Event(transfer.Event{Why: line}) }
 		q.source.Debug, q.dest.Debug = debug, debug
 		q.explainSettings(debug)
 	}
@@ -208,6 +217,14 @@ func (q *request) open(ctx context.Context, p *output.Printer) ([]*bucket.S3, er
 		}, nil
 	}
 	o := &q.options
+	if q.backup != nil {
+		// The server copies, so that this is reached as the destination is.
+		s, err := side(end{location: *q.backup}, q.dest, o.Terms.Customer)
+		if err != nil {
+			return stores, err
+		}
+		o.Backup = &s
+	}
 	sourceKey, err := q.given.customerKey("sse-c-copy-source")
 	if err == nil && !q.to.remote() {
 		sourceKey = o.Terms.Customer

@@ -51,8 +51,8 @@ type Object struct {
 	CRC64    uint64 // CRC-64/NVME of the whole object, if HasCRC64
 	HasCRC64 bool
 	Modified time.Time // zero where the answer does not say; as fine as the answer is
-	Version  string
-	Class    string // storage class, where it is another than STANDARD and the answer says so
+	Version  string    // "null" where the bucket had no versions, or keeps none any more, when it was stored
+	Class    string    // storage class, where it is another than STANDARD and the answer says so
 	// What follows is known of an object that was got or asked for by itself, not of one that
 	// was listed.
 	Headers
@@ -117,6 +117,8 @@ type HeadOptions struct {
 	// Part asks about one part of an object that was uploaded in parts, from 1: Size is then
 	// the size of that part. 0 asks about the object.
 	Part int
+	// Version asks about one version of the object; empty: the present one.
+	Version string
 }
 
 // PutOptions say under which condition, with which headers and on which terms an object is
@@ -210,6 +212,7 @@ type Resumed interface {
 type Source struct {
 	Bucket   string // empty: the bucket that is copied to
 	Key      string
+	Version  string // of the object; empty: the present one
 	IfMatch  string // the ETag it must have; empty: any
 	Size     int64  // bytes; needed for a copy in parts
 	Customer *CustomerKey

@@ -86,7 +86,7 @@ func tooLarge(err error) bool {
 // copyLarge copies in parts of the given size and takes over from the source what the
 // directives say, as a copy in one request does.
 func (s *S3) copyLarge(ctx context.Context, src Source, dst string, o CopyOptions, size int64) (Object, error) {
-	from, err := s.head(ctx, src.Bucket, src.Key, src.IfMatch, HeadOptions{Customer: src.Customer})
+	from, err := s.head(ctx, src.Bucket, src.Key, src.IfMatch, HeadOptions{Customer: src.Customer, Version: src.Version})
 	if err != nil {
 		return Object{}, err
 	}
@@ -96,7 +96,7 @@ func (s *S3) copyLarge(ctx context.Context, src Source, dst string, o CopyOption
 		o.Headers = from.Headers
 	}
 	if o.TaggingDirective != replace {
-		if o.Tags, err = s.tags(ctx, src.Bucket, src.Key); err != nil && !errors.Is(err, ErrUnsupported) {
+		if o.Tags, err = s.tags(ctx, src.Bucket, src.Key, src.Version); err != nil && !errors.Is(err, ErrUnsupported) {
 			return Object{}, err
 		}
 	}
@@ -120,7 +120,7 @@ func (s *S3) copyLarge(ctx context.Context, src Source, dst string, o CopyOption
 // object.
 func (s *S3) copyInParts(ctx context.Context, src Source, dst string, o CopyOptions) (Object, error) {
 	if src.IfMatch == "" || src.Size <= 0 {
-		from, err := s.head(ctx, src.Bucket, src.Key, src.IfMatch, HeadOptions{Customer: src.Customer})
+		from, err := s.head(ctx, src.Bucket, src.Key, src.IfMatch, HeadOptions{Customer: src.Customer, Version: src.Version})
 		if err != nil {
 			return Object{}, err
 		}
@@ -193,7 +193,11 @@ func copySource(src Source) string {
 	if isARN(src.Bucket) {
 		name += "object/"
 	}
-	return percent(name) + percent(src.Key)
+	name = percent(name) + percent(src.Key)
+	if src.Version != "" {
+		name += "?versionId=" + queryEscape(src.Version)
+	}
+	return name
 }
 
 // percent escapes all but letters, digits, slashes and "-_.~".

@@ -37,6 +37,7 @@ const (
 	getObjectTagging        = "GetObjectTagging"
 	putObjectTagging        = "PutObjectTagging"
 	createBucket            = "CreateBucket"
+	putBucketVersioning     = "PutBucketVersioning"
 )
 
 // An S3 is one bucket of an S3 server. It is a [Store], an [Uploader], a [Resumer], a [Copier],
@@ -120,6 +121,15 @@ func (s *S3) CreateBucket(ctx context.Context) error {
 	return err
 }
 
+// KeepVersions has the bucket keep what is overwritten or deleted as versions.
+func (s *S3) KeepVersions(ctx context.Context) error {
+	in := &s3.PutBucketVersioningInput{
+		Bucket: &s.name, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	}
+	_, err := send(ctx, s, call{op: putBucketVersioning, write: true}, s.client.PutBucketVersioning, in)
+	return err
+}
+
 // Get implements [Store].
 func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, Object, error) {
 	c := call{op: getObject, key: key}
@@ -131,11 +141,7 @@ func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, 
 	set(h, "Range", span)
 	set(h, "If-Match", quote(o.IfMatch))
 	set(h, "If-None-Match", quote(o.IfNoneMatch))
-	query := ""
-	if o.Version != "" {
-		query = "versionId=" + url.QueryEscape(o.Version)
-	}
-	resp, err := s.ask(ctx, ask{call: c, method: http.MethodGet, query: query, header: h, hash: noBody})
+	resp, err := s.ask(ctx, ask{call: c, method: http.MethodGet, query: which(0, o.Version), header: h, hash: noBody})
 	if err != nil {
 		return nil, Object{}, err
 	}
@@ -163,6 +169,18 @@ func (s *S3) asking(key *CustomerKey) http.Header {
 	return h
 }
 
+// which is the query for one part of an object, from 1, or one version of it.
+func which(part int, version string) string {
+	var q []string
+	if part > 0 {
+		q = append(q, "partNumber="+strconv.Itoa(part))
+	}
+	if version != "" {
+		q = append(q, "versionId="+queryEscape(version))
+	}
+	return strings.Join(q, "&")
+}
+
 // Head implements [Store].
 func (s *S3) Head(ctx context.Context, key string, o HeadOptions) (Object, error) {
 	return s.head(ctx, s.name, key, "", o)
@@ -178,13 +196,10 @@ func (s *S3) other(bucket string) string {
 
 // head describes an object of any bucket, if it has the ETag where that is not empty.
 func (s *S3) head(ctx context.Context, bucket, key, etag string, o HeadOptions) (Object, error) {
-	h, query := s.asking(o.Customer), ""
+	h := s.asking(o.Customer)
 	set(h, "If-Match", quote(etag))
-	if o.Part > 0 {
-		query = "partNumber=" + strconv.Itoa(o.Part)
-	}
 	c := call{op: headObject, key: key, other: s.other(bucket)}
-	resp, err := s.ask(ctx, ask{call: c, method: http.MethodHead, query: query, header: h, hash: noBody})
+	resp, err := s.ask(ctx, ask{call: c, method: http.MethodHead, query: which(o.Part, o.Version), header: h, hash: noBody})
 	if err != nil {
 		return Object{}, err
 	}

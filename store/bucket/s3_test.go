@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/minio/crc64nvme"
 
 	"merkur/store/bucket"
@@ -190,42 +188,5 @@ func TestCopyInParts(t *testing.T) {
 	_, err = s.CopyLarge(t.Context(), bucket.Source{Key: "none"}, "dst", bucket.CopyOptions{}, 5<<20)
 	if !errors.Is(err, bucket.ErrNotFound) {
 		t.Errorf("copy of nothing: %v", err)
-	}
-}
-
-func TestVersions(t *testing.T) {
-	s := buckettest.Start(t).Open(t, "versions")
-	name := s.Name()
-	_, err := s.Client().PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-		Bucket:                  &name,
-		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var versions []string
-	for _, body := range []string{"one", "two"} {
-		o, err := s.Put(t.Context(), "key", strings.NewReader(body), 3, bucket.PutOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		versions = append(versions, o.Version)
-	}
-	if err := s.Delete(t.Context(), "key", bucket.Condition{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Head(t.Context(), "key", bucket.HeadOptions{}); !errors.Is(err, bucket.ErrNotFound) {
-		t.Errorf("head of a deleted object: %v", err)
-	}
-	for i, want := range []string{"one", "two"} {
-		r, o, err := s.Get(t.Context(), "key", bucket.GetOptions{Version: versions[i]})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(r)
-		r.Close()
-		if string(got) != want || err != nil || o.Version != versions[i] || o.Version == "" {
-			t.Errorf("version %q is %q, %+v, %v", versions[i], got, o, err)
-		}
 	}
 }

@@ -15,11 +15,13 @@ import (
 const maxTagHeader = 2048
 
 // Tags implements [Tagger].
-func (s *S3) Tags(ctx context.Context, key string) (string, error) { return s.tags(ctx, s.name, key) }
+func (s *S3) Tags(ctx context.Context, key string) (string, error) {
+	return s.tags(ctx, s.name, key, "")
+}
 
-// tags reads the tags of an object of any bucket.
-func (s *S3) tags(ctx context.Context, bucket, key string) (string, error) {
-	in := &s3.GetObjectTaggingInput{Bucket: &bucket, Key: &key}
+// tags reads the tags of an object, or of a version of it, of any bucket.
+func (s *S3) tags(ctx context.Context, bucket, key, version string) (string, error) {
+	in := &s3.GetObjectTaggingInput{Bucket: &bucket, Key: &key, VersionId: text(version)}
 	out, err := send(ctx, s, call{op: getObjectTagging, key: key, other: s.other(bucket)}, s.client.GetObjectTagging, in)
 	if err = unless(err, "NoSuchTagSet"); err != nil || out == nil {
 		return "", err

@@ -116,7 +116,9 @@ type Catalog struct {
 	met      int // commits of others that were found when the root was read again
 	// careful is set once a probe found that the server ignores conditions: then the root is
 	// read before it is written, which narrows the gap for another writer but does not close it.
-	careful    bool
+	careful bool
+	// versions is set once the server named the version of a root object that it stored or read.
+	versions   bool
 	powers     Powers // what the probe found
 	leased     bool   // this run has the lease
 	doubt      string // see Doubt
@@ -179,6 +181,21 @@ func (c *Catalog) Manifest() *manifest.Manifest {
 		return nil
 	}
 	return c.cur.m
+}
+
+// New reports whether there is no root object at all, not even one that is disregarded.
+func (c *Catalog) New() bool { return c.cur == nil }
+
+// Versioned reports whether the bucket keeps versions. That is known as soon as the root has been
+// written.
+func (c *Catalog) Versioned() bool { return c.versions }
+
+// noteVersion draws conclusions from the version of a root object: "null" is what an object has
+// that was stored while no versions are kept.
+func (c *Catalog) noteVersion(version string) {
+	if version != "" {
+		c.versions = version != "null"
+	}
 }
 
 // Tree returns the committed tree as it is now. It can be read on after later commits of this

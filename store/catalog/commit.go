@@ -106,6 +106,7 @@ func (c *Catalog) publish(ctx context.Context, next *snapshot) error {
 	}
 	obj, err := c.put(ctx, c.o.Prefix+rootName, next.have, o)
 	next.etag = obj.ETag
+	c.noteVersion(obj.Version)
 	return err
 }
 

@@ -66,6 +66,7 @@ func (c *Catalog) load(ctx context.Context) (*snapshot, error) {
 	case err != nil:
 		return nil, c.explain(ctx, err)
 	}
+	c.noteVersion(obj.Version)
 	s := &snapshot{etag: obj.ETag, size: obj.Size, have: tail, off: obj.Size - int64(len(tail))}
 	if err := c.readFooter(ctx, s); err != nil {
 		return nil, err

@@ -30,10 +30,11 @@ import (
 //	class        of drift: foreign-new, foreign-changed, missing
 //	url          of drift: of the object, at the source or at the destination
 //	etag         of drift: what the bucket has now; absent: it has none
-//	known_etag   of drift: what the manifest says; absent: it names none
+//	known_etag   of drift: what the manifest says, or what the run left that is undone; absent: nothing
 //	key          relative to source and destination, with "/"; one that ends in "/" may be that
 //	             of a local directory that was left out
-//	source       s3:// URL or absolute path; a delete has none
+//	source       s3:// URL or absolute path; a delete has none. What is put back from a version has
+//	             "?versionId=…" behind it
 //	destination  the same
 //	size         bytes to transfer, of transfers and their failures; of drift, of what the bucket has now, or
 //	             else of what the manifest names
@@ -98,6 +99,7 @@ type summary struct {
 	Listed      int64            `json:"listed"`   // objects seen in listings
 	Scan        scan             `json:"scan"`     // of the local side; all 0 if there is none
 	Requests    map[string]int64 `json:"requests"` // to S3, by the name of the operation
+	Run         string           `json:"run"`      // by which it can be undone; empty: nothing was changed, or it cannot be undone
 	Root        string           `json:"root"`     // digest of the manifest; empty: there is none
 	Error       *fault           `json:"error,omitempty"`
 }
@@ -164,7 +166,7 @@ func (o *Options) describe(j *object, a transfer.Action) string {
 	d := o.deed(a.Verb)
 	j.Key, j.Destination = a.Key, d.to.URL(a.Key)
 	if d.from != nil {
-		j.Source = d.from.URL(a.Key)
+		j.Source = d.from.URL(a.Key) + o.version(a)
 	}
 	switch a.Verb {
 	case transfer.Delete:
@@ -211,7 +213,7 @@ func (o *Options) summaryObject(r result) summary {
 			Rehashed: r.Scan.RehashedFiles, Unseen: r.Scan.FingerprintLies, Unsettled: r.Scan.UnsettledFiles,
 			FileSystem: r.Scan.FileSystem,
 		},
-		Audited: r.Audited, Drift: classes(r.Drift), Requests: r.requests,
+		Audited: r.Audited, Drift: classes(r.Drift), Requests: r.requests, Run: r.Run,
 	}
 	if j.Requests == nil {
 		j.Requests = map[string]int64{}

@@ -53,6 +53,9 @@ func (o *Options) summary(r result) string {
 	if r.Root.Digest != (manifest.Digest{}) {
 		add("root %.16s", r.Root.Digest)
 	}
+	if r.Run != "" {
+		add("run %s", r.Run)
+	}
 	return strings.Join(parts, "; ")
 }
 

@@ -73,7 +73,15 @@ func (o *Options) action(a transfer.Action, suffix string) string {
 	if d.from == nil {
 		return d.word + suffix + ": " + d.to.Name(a.Key)
 	}
-	return d.word + suffix + ": " + d.from.Name(a.Key) + " to " + d.to.Name(a.Key)
+	return d.word + suffix + ": " + d.from.Name(a.Key) + o.version(a) + " to " + d.to.Name(a.Key)
+}
+
+// version names the version that an object is put back from, if it is from one.
+func (o *Options) version(a transfer.Action) string {
+	if a.Verb != transfer.Restore || o.From.root != o.To.root || a.From.Evidence.Version == "" {
+		return ""
+	}
+	return "?versionId=" + a.From.Evidence.Version
 }
 
 // watched is the end whose bucket differs from its manifest.
@@ -92,6 +100,9 @@ func (o *Options) drift(d transfer.Drift) string {
 	}[d.Action]
 	if d.Source && d.Class != drift.New {
 		done = "not taken"
+	}
+	if d.Since != "" {
+		done = "kept: it was changed after run " + d.Since
 	}
 	return fmt.Sprintf("%v: %s (%s)", d.Class, o.watched(d).Name(d.Key), done)
 }

@@ -117,7 +117,7 @@ func sum() (transfer.Summary, map[string]int64) {
 			FingerprintLies: 1, UnsettledFiles: 2, Problems: 7, FileSystem: "local",
 		},
 		Listed: 9, Transferred: 2, Bytes: 2048, Proved: 1, Described: 1, Deleted: 5, Failed: 4, Problems: 7, Warnings: 1,
-		Audited: 6, Drift: drift.Count{New: 1, Missing: 2}, Root: manifest.Root{Digest: manifest.Digest{0xab, 0xcd}},
+		Audited: 6, Drift: drift.Count{New: 1, Missing: 2}, Run: "20261125T181500.042Z-5e6ca98c", Root: manifest.Root{Digest: manifest.Digest{0xab, 0xcd}},
 	}, map[string]int64{"PutObject": 2, "GetObject": 1}
 }
 

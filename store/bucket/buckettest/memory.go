@@ -47,12 +47,16 @@ type Memory struct {
 	// send none.
 	NoChecksum bool
 
+	// Versions has the store keep what is overwritten or deleted, as versions.
+	Versions bool
+
 	// Now is the clock for modification times; nil is the real one.
 	Now func() time.Time
 
 	mu      sync.Mutex
 	objects map[string]*object
-	order   []string // the keys in order; nil if it has to be made anew
+	order   []string             // the keys in order; nil if it has to be made anew
+	past    map[string][]*object // all versions by key, if they are kept
 	calls   []Call
 	uploads int // begun and neither complete nor aborted
 	lenient atomic.Bool
@@ -253,8 +257,29 @@ func (m *Memory) store(key string, body []byte, o bucket.PutOptions, parts []int
 	if !m.NoChecksum && (o.Checksum == "" || o.Checksum == "CRC64NVME") {
 		obj.CRC64, obj.HasCRC64 = crc64nvme.Checksum(body), true
 	}
+	if m.Versions {
+		if m.past == nil {
+			m.past = make(map[string][]*object)
+		}
+		obj.Version = fmt.Sprintf("v%d.%s", len(m.past[key])+1, obj.ETag[:4])
+		m.past[key] = append(m.past[key], obj)
+	}
 	m.objects[key] = obj
 	return obj
+}
+
+// version returns the object under a key, or a version of it. The caller holds the lock.
+func (m *Memory) version(key, id string) (*object, bool) {
+	if id == "" {
+		obj, ok := m.objects[key]
+		return obj, ok
+	}
+	for _, obj := range m.past[key] {
+		if obj.Version == id {
+			return obj, true
+		}
+	}
+	return nil, false
 }
 
 // Get implements [bucket.Store].
@@ -262,9 +287,9 @@ func (m *Memory) Get(ctx context.Context, key string, o bucket.GetOptions) (io.R
 	var body []byte
 	var found bucket.Object
 	err := m.do(ctx, Get, key, func() (err error) {
-		obj, ok := m.objects[key]
+		obj, ok := m.version(key, o.Version)
 		switch {
-		case !ok || o.Version != "":
+		case !ok:
 			return bucket.ErrNotFound
 		case o.IfMatch != "" && o.IfMatch != obj.ETag:
 			return bucket.ErrChanged
@@ -290,7 +315,7 @@ func (m *Memory) Get(ctx context.Context, key string, o bucket.GetOptions) (io.R
 func (m *Memory) Head(ctx context.Context, key string, o bucket.HeadOptions) (bucket.Object, error) {
 	var found bucket.Object
 	err := m.do(ctx, Head, key, func() error {
-		obj, ok := m.objects[key]
+		obj, ok := m.version(key, o.Version)
 		if !ok {
 			return bucket.ErrNotFound
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"merkur/store/bucket"
@@ -18,7 +19,7 @@ func (m *Memory) find(src bucket.Source) (*object, error) {
 		}
 	}
 	from.mu.Lock()
-	o, ok := from.objects[src.Key]
+	o, ok := from.version(src.Key, src.Version)
 	from.mu.Unlock()
 	switch {
 	case !ok:
@@ -135,6 +136,9 @@ func (m *Memory) SetTags(ctx context.Context, key, tags string) error {
 		o := *old
 		o.tags = tags
 		m.objects[key] = &o
+		if i := slices.Index(m.past[key], old); i >= 0 {
+			m.past[key][i] = &o
+		}
 		return nil
 	})
 }

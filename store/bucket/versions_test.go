@@ -1,0 +1,110 @@
+package bucket_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"merkur/store/bucket"
+	"merkur/store/bucket/buckettest"
+)
+
+// What is overwritten and what is deleted can be looked at, read and copied as a version, with its
+// headers and tags, in a bucket that keeps versions.
+func TestVersions(t *testing.T) {
+	server := buckettest.Start(t)
+	real := server.Open(t, "versions")
+	if err := real.KeepVersions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]versioned{"server": real, "memory": &buckettest.Memory{Versions: true}} {
+		t.Run(name, func(t *testing.T) { testVersions(t, s) })
+	}
+}
+
+type versioned interface {
+	bucket.Store
+	bucket.Copier
+	bucket.Tagger
+}
+
+func testVersions(t *testing.T, s versioned) {
+	ctx := context.Background()
+	put := func(body, tags string) bucket.Object {
+		o := bucket.PutOptions{Headers: bucket.Headers{ContentType: "text/x", CacheControl: "of " + body}, Tags: tags}
+		obj, err := s.Put(ctx, "dir/key +%", strings.NewReader(body), int64(len(body)), o)
+		if err != nil || obj.Version == "" {
+			t.Fatalf("%+v, %v", obj, err)
+		}
+		return obj
+	}
+	one, two := put("one", "a=1"), put("second", "b=2")
+	if one.Version == two.Version {
+		t.Fatalf("both versions are %s", one.Version)
+	}
+	if err := s.Delete(ctx, "dir/key +%", bucket.Condition{IfMatch: two.ETag}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Head(ctx, "dir/key +%", bucket.HeadOptions{}); !errors.Is(err, bucket.ErrNotFound) {
+		t.Fatalf("after the delete: %v", err)
+	}
+	for want, v := range map[string]bucket.Object{"one": one, "second": two} {
+		head, err := s.Head(ctx, "dir/key +%", bucket.HeadOptions{Version: v.Version})
+		if err != nil || head.ETag != v.ETag || head.Size != int64(len(want)) || head.CacheControl != "of "+want {
+			t.Errorf("%s: %+v, %v", want, head, err)
+		}
+		body, _, err := s.Get(ctx, "dir/key +%", bucket.GetOptions{Version: v.Version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(body); err != nil || string(got) != want {
+			t.Errorf("%q, %v", got, err)
+		}
+		body.Close()
+		made, err := s.Copy(ctx, bucket.Source{Key: "dir/key +%", Version: v.Version, IfMatch: v.ETag}, "dir/key +%", bucket.CopyOptions{})
+		if err != nil || made.ETag != v.ETag || made.Version == v.Version {
+			t.Fatalf("copy of %s: %+v, %v", want, made, err)
+		}
+		now, err := s.Head(ctx, "dir/key +%", bucket.HeadOptions{})
+		if err != nil || now.ETag != v.ETag || now.CacheControl != "of "+want {
+			t.Errorf("the copy of %s: %+v, %v", want, now, err)
+		}
+		if tags, err := s.Tags(ctx, "dir/key +%"); err != nil || tags != map[string]string{"one": "a=1", "second": "b=2"}[want] {
+			t.Errorf("tags of the copy of %s: %q, %v", want, tags, err)
+		}
+	}
+	if _, err := s.Copy(ctx, bucket.Source{Key: "dir/key +%", Version: one.Version, IfMatch: two.ETag}, "x", bucket.CopyOptions{}); !errors.Is(err, bucket.ErrChanged) {
+		t.Errorf("a copy of another version than the one that is meant: %v", err)
+	}
+}
+
+// A version is named in all requests of a copy, however large its source is.
+func TestVersionsOnTheWire(t *testing.T) {
+	asked := map[string]string{}
+	s := fake(t, func(w http.ResponseWriter, r *http.Request) {
+		asked[r.Method+" "+r.URL.RawQuery] = r.Header.Get("X-Amz-Copy-Source")
+		switch {
+		case r.Method == http.MethodPut && r.URL.RawQuery == "x-id=CopyObject":
+			answer(w, http.StatusBadRequest, "InvalidRequest", "The specified copy source is larger than the maximum allowable size")
+		case r.Method == http.MethodHead:
+			w.Header().Set("ETag", `"e"`)
+			w.Header().Set("Content-Length", "3")
+		case r.URL.Query().Has("tagging"):
+			io.WriteString(w, "<Tagging><TagSet></TagSet></Tagging>")
+		default:
+			answer(w, http.StatusForbidden, "AccessDenied", "")
+		}
+	})
+	s.Copy(t.Context(), bucket.Source{Key: "k", Version: "a+b/c"}, "dst", bucket.CopyOptions{})
+	if got := asked["PUT x-id=CopyObject"]; got != "bucket/k?versionId=a%2Bb%2Fc" {
+		t.Errorf("copied from %q", got)
+	}
+	for _, request := range []string{"HEAD versionId=a%2Bb%2Fc", "GET tagging=&versionId=a%2Bb%2Fc"} {
+		if _, ok := asked[request]; !ok {
+			t.Errorf("%s was not asked: %v", request, asked)
+		}
+	}
+}
