@@ -55,6 +55,12 @@ func (r *run) learnt(a Action, e manifest.Entry) *manifest.Change {
 	if a.Verb == Prove && a.Old != nil && e.Equal(*a.Old) && r.o.Compare != compare.Content {
 		return nil // a listing knows less than the manifest may
 	}
+	if a.Verb == Restore && a.Stray {
+		if a.Old == nil {
+			return nil
+		}
+		return &manifest.Change{Key: a.Key, Old: a.Old} // it is somebody else's, as it was
+	}
 	return &manifest.Change{Key: a.Key, Old: a.Old, New: &e}
 }
 

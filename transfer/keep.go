@@ -103,9 +103,23 @@ func deletings(leaf []manifest.Entry) []Action {
 	return actions
 }
 
+// olds are the objects that actions find.
+func olds(actions []Action) []manifest.Entry {
+	leaf := make([]manifest.Entry, len(actions))
+	for i := range actions {
+		leaf[i] = *actions[i].Old
+	}
+	return leaf
+}
+
 // only leaves of a list what keep says.
 func only(leaf []manifest.Entry, keep func(key string) bool) []manifest.Entry {
 	return slices.DeleteFunc(leaf, func(e manifest.Entry) bool { return !keep(e.Key) })
+}
+
+// without leaves of a list what is not kept.
+func without(actions []Action, kept map[string]bool) []Action {
+	return slices.DeleteFunc(slices.Clone(actions), func(a Action) bool { return kept[a.Key] })
 }
 
 func isUncertain(err error) bool { return errors.Is(err, bucket.ErrUncertain) }

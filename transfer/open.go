@@ -282,7 +282,7 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 		}
 		return nil, nil
 	}
-	safe, _, err := r.secure(ctx, slices.Clone(doomed))
+	safe, _, err := r.secure(ctx, deletings(doomed))
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ type Action struct {
 	// at. It is replaced, as by aws.
 	Unseen bool
 	// Stray says that the manifest of the destination does not name Old: somebody else has put it
-	// there.
+	// there. What is put back so is not to be named either.
 	Stray bool
 
 	moved  *atomic.Int64 // bytes of it that the meter has seen; nil: nobody counts

@@ -248,7 +248,7 @@ func (r *run) steps(ctx context.Context, actions []Action) ([]history.Step, erro
 		}
 		if a.Old != nil {
 			old := *a.Old
-			s.Old = &old
+			s.Old, s.Stray = &old, a.Stray
 		}
 		if a.Verb != Delete && a.Verb != Describe {
 			s.Want = &manifest.Entry{Key: a.Key, Size: a.From.Size}

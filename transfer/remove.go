@@ -49,11 +49,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 	}
 	var back []manifest.Change // objects that could not be deleted: the manifest names them again
 	err := doomed.each(func(actions []Action) error {
-		leaf := make([]manifest.Entry, len(actions))
-		for i := range actions {
-			leaf[i] = *actions[i].Old
-		}
-		leaf, recorded, err := r.secure(ctx, leaf)
+		leaf, recorded, err := r.secure(ctx, actions)
 		if err != nil {
 			return err
 		}
@@ -67,7 +63,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		}
 		leaf = only(leaf, func(key string) bool { return !kept[key] })
 		if !recorded { // only now is it known for sure whether the bucket keeps versions
-			if err := r.record(ctx, deletings(leaf)); err != nil {
+			if err := r.record(ctx, without(actions, kept)); err != nil {
 				return err
 			}
 		}
@@ -115,12 +111,13 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) ([]manifest.
 	if len(met) == 0 {
 		return back, nil
 	}
-	strays := r.stillDoomed(ctx, met)
-	if r.ledger.name != "" { // else there is no record of this run
-		strays, _, err = r.secure(ctx, strays)
+	doomed := r.stillDoomed(ctx, met)
+	leaf = olds(doomed)
+	if r.ledger.name != "" { // else nothing is recorded, and the manifest is being committed meanwhile
+		leaf, _, err = r.secure(ctx, doomed)
 	}
 	if err == nil {
-		_, err = r.deleteStrays(ctx, strays)
+		_, err = r.deleteStrays(ctx, leaf)
 	}
 	return back, err
 }
@@ -137,7 +134,7 @@ func (r *run) deleteStrays(ctx context.Context, leaf []manifest.Entry) ([]manife
 
 // stillDoomed looks at objects that are not those that were to be deleted, tells of drift, and returns
 // those that are to be deleted all the same, as they are now.
-func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []manifest.Entry) {
+func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []Action) {
 	list := make([]suspect, len(met))
 	for i := range met {
 		list[i] = suspect{key: met[i].Key, known: &met[i], seen: &manifest.Entry{Key: met[i].Key}}
@@ -153,16 +150,17 @@ func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []m
 		s := &list[i]
 		switch {
 		case s.found == asKnown:
-			doomed = append(doomed, *s.known)
+			doomed = append(doomed, deleting(s.known))
 		case s.found == sameBytes:
-			doomed = append(doomed, refreshed(*s.known, *s.seen))
+			e := refreshed(*s.known, *s.seen)
+			doomed = append(doomed, deleting(&e))
 		case s.seen == nil: // gone by now, as it should be
 		default:
 			action := s.action(r.o.Foreign)
 			if r.tell(s, false, action); action == drift.Keep {
 				r.sent.left.Add(1)
 			} else {
-				doomed = append(doomed, *s.seen)
+				doomed = append(doomed, Action{Verb: Delete, Key: s.key, Old: s.seen, Stray: true})
 			}
 		}
 	}
@@ -172,11 +170,12 @@ func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []m
 // secure records that objects are to be deleted and keeps copies of them, where there is a place for
 // that: before the manifest says that they go, since from then on any run may finish it. It returns
 // those that may go, and whether there is a record.
-func (r *run) secure(ctx context.Context, leaf []manifest.Entry) (safe []manifest.Entry, recorded bool, err error) {
+func (r *run) secure(ctx context.Context, deletes []Action) (safe []manifest.Entry, recorded bool, err error) {
+	leaf := olds(deletes)
 	if _, recorded = r.shelf(); !recorded {
 		return leaf, false, nil
 	}
-	if err := r.record(ctx, deletings(leaf)); err != nil {
+	if err := r.record(ctx, deletes); err != nil {
 		return nil, false, err
 	}
 	failed := r.keepAll(ctx, leaf)

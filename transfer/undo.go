@@ -135,7 +135,7 @@ func (r *run) planSteps(ctx context.Context, c *cutter, tree *manifest.Tree, ste
 			r.overtakenSince(s.Key, left(s, o, known && !o.Doubt), now)
 			continue
 		case putBack:
-			a.From.Entry = *s.Old
+			a.From.Entry, a.Stray = *s.Old, s.Stray
 		case takeAway:
 			if a.Verb = Delete; !r.o.DryRun {
 				if err := r.doomed.add(a); err != nil {

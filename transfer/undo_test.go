@@ -620,3 +620,107 @@ func TestForeignIsNotKept(t *testing.T) {
 		}
 	}
 }
+
+// What somebody else has stored, and a run may replace and delete, is kept and recorded before, whether an
+// audit or a transfer has found it; and what is put back is somebody else's again.
+func TestUndoOfForeign(t *testing.T) {
+	for _, how := range ways {
+		for _, audits := range []bool{true, false} {
+			m := newUndoable(t, how)
+			m.write(map[string]string{"a": "1", "b": "1", "gone": "1", "kept": "1"})
+			m.run(nil)
+			theirs := map[string]string{"a": "their a", "gone": "their gone", "new": "their new"}
+			if audits {
+				theirs["alone"] = "theirs alone"
+			}
+			for key, body := range theirs {
+				if _, err := m.store.Put(context.Background(), "p/"+key, strings.NewReader(body), int64(len(body)), bucket.PutOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := m.state()
+			m.write(map[string]string{"a": "2", "b": "2", "new": "2"})
+			m.remove("gone")
+			sum := m.goes(func(o *Options) {
+				o.Delete, o.Foreign.Overwrite, o.Foreign.Delete = true, true, true
+				if audits {
+					full(o)
+				}
+			})
+			if sum.Deleted != int64(len(theirs)-2) || sum.Transferred != 3 {
+				t.Fatalf("%s, audits %v: %+v, %v", how, audits, sum, m.lines)
+			}
+			undo, err := m.undo(sum.Run, nil)
+			if err != nil || undo.Failed+undo.Drift.Total() > 0 {
+				t.Fatalf("%s, audits %v: %+v, %v\n%v", how, audits, undo, err, m.lines)
+			}
+			after := m.state()
+			delete(before, "/root") // the drift has been seen
+			delete(after, "/root")
+			same(t, fmt.Sprintf("%s, audits %v", how, audits), after, before)
+			c, err := catalog.Open(context.Background(), m.store, catalog.Options{Prefix: "p/"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for e, err := range c.Tree(context.Background()).Entries("") {
+				if _, foreign := theirs[e.Key]; foreign || err != nil {
+					t.Errorf("%s, audits %v: the manifest names %s, %v", how, audits, e.Key, err)
+				}
+			}
+			m.run(func(o *Options) { o.Delete = true })
+			for key, body := range theirs {
+				if got := string(m.store.Objects()["p/"+key]); got != body {
+					t.Errorf("%s, audits %v: afterwards %s is %q", how, audits, key, got)
+				}
+			}
+		}
+	}
+}
+
+// With a key, what a record says of content is not believed: records are not sealed.
+func TestUndoSealed(t *testing.T) {
+	for _, how := range ways {
+		m := sealing(newUndoable(t, how))
+		m.write(map[string]string{"a": "1", "b": "1"})
+		m.sync(nil)
+		m.write(map[string]string{"a": "2", "new": "2"})
+		m.remove("b")
+		sum := m.sync(nil)
+		key := m.o.Key
+		if _, err := m.undo(sum.Run, func(o *Options) { o.Key = nil }); !errors.Is(err, manifest.ErrSealed) {
+			t.Errorf("%s: without the key: %v", how, err)
+		}
+		undo, err := m.undo(sum.Run, nil)
+		if err != nil || undo.Failed > 0 || undo.Transferred != 2 || undo.Deleted != 1 {
+			t.Fatalf("%s: %+v, %v\n%v", how, undo, err, m.lines)
+		}
+		down := sealing(newFetcher(t, m.store))
+		down.o.Key = key
+		if got, err := down.try(context.Background(), nil); err != nil || got.Failed != 2 {
+			t.Errorf("%s: what is put back is taken unproven: %+v, %v\n%v", how, got, err, down.lines)
+		}
+		m.write(map[string]string{"a": "1", "b": "1"})
+		m.remove("new")
+		if again := m.sync(nil); again.Transferred+again.Deleted != 0 || again.Proved != 2 {
+			t.Errorf("%s: %+v, %v", how, again, m.lines)
+		}
+		if got, err := down.try(context.Background(), nil); err != nil || got.Failed != 0 || got.Transferred != 2 {
+			t.Errorf("%s: once it is proved: %+v, %v\n%v", how, got, err, down.lines)
+		}
+	}
+}
+
+// What somebody else has removed is told of and stored again, also where a copy of it was to be kept first.
+func TestMissingIsNotKept(t *testing.T) {
+	for _, how := range ways {
+		m := newUndoable(t, how)
+		m.write(map[string]string{"a": "1", "b": "1"})
+		m.run(nil)
+		discard(m.store, "a")
+		m.write(map[string]string{"a": "2"})
+		if sum := m.run(nil); sum.Drift.Missing != 1 || sum.Transferred != 1 {
+			t.Errorf("%s: %+v", how, sum)
+		}
+		m.wants("drift a: missing, restore", "put a")
+	}
+}

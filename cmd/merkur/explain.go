@@ -118,6 +118,8 @@ func hint(c *command, err error) string {
 		return "use a newer merkur"
 	case c == nil || c.name == "sync":
 		return hintOfSync(err)
+	case c.name == "undo" && hintOfWriting(err) != "":
+		return hintOfWriting(err)
 	}
 	return hintOfLook(err)
 }
@@ -146,8 +148,6 @@ func hintOfSync(err error) string {
 		return "use a newer merkur; or --rebuild-manifest lists the bucket and makes a manifest of this version"
 	case errors.Is(err, manifest.ErrCorrupt):
 		return "--rebuild-manifest lists the bucket and makes a new manifest; no object is sent again that is equal"
-	case errors.Is(err, transfer.ErrNoManifest):
-		return "an upload with --manifest-key makes one"
 	case errors.Is(err, transfer.ErrEmptySource):
 		return "is the right directory mounted? --allow-empty-source lets an empty one delete everything"
 	case errors.Is(err, transfer.ErrFirstRun):
@@ -156,12 +156,23 @@ func hintOfSync(err error) string {
 		return "is it the right source? see with --dryrun what would be deleted; --max-delete N or N% allows it"
 	case errors.Is(err, transfer.ErrTooManyDeletes):
 		return "see them with --dryrun; --max-delete N or N% allows them"
+	case hintOfWriting(err) != "":
+		return hintOfWriting(err)
+	}
+	return hintOfBucket(err)
+}
+
+// hintOfWriting is what a person can do about an error of whatever writes a manifest; empty: it is another.
+func hintOfWriting(err error) string {
+	switch {
+	case errors.Is(err, transfer.ErrNoManifest):
+		return "an upload with --manifest-key makes one"
 	case errors.Is(err, catalog.ErrLeased):
 		return "run again when it is done; if it died, its lease runs out by itself, or ends with the object .merkur/lease"
 	case errors.Is(err, transfer.ErrUnsafe):
 		return "without --strict, a lease keeps other runs of merkur out while one writes"
 	}
-	return hintOfBucket(err)
+	return ""
 }
 
 // hintOfBucket is what a person can do about a seal that is not as it should be, or a server that

@@ -69,6 +69,7 @@ type line struct {
 
 	Doubt bool   `json:"doubt,omitempty"`
 	Key   *text  `json:"key,omitempty"`
+	Stray bool   `json:"stray,omitempty"`
 	Old   *entry `json:"old,omitempty"`
 	New   *entry `json:"new,omitempty"`
 	Want  *entry `json:"want,omitempty"`
@@ -167,7 +168,7 @@ func (r *Record) Append(dst []byte) ([]byte, error) {
 	}
 	for i := range r.Steps {
 		s, key := &r.Steps[i], text(r.Steps[i].Key)
-		err = errors.Join(err, write(line{Step: s.Deed, Key: &key, Old: coding(s.Old), Want: coding(s.Want)}))
+		err = errors.Join(err, write(line{Step: s.Deed, Key: &key, Stray: s.Stray, Old: coding(s.Old), Want: coding(s.Want)}))
 	}
 	if err = errors.Join(err, z.Close()); err != nil {
 		return nil, fmt.Errorf("write a record of the run: %w", err)
@@ -312,7 +313,7 @@ func (r *Record) readLine(l *line) (err error) {
 	if l.Key == nil {
 		return corrupt("a line tells of nothing")
 	}
-	s := Step{Deed: l.Step, Key: string(*l.Key)}
+	s := Step{Deed: l.Step, Key: string(*l.Key), Stray: l.Stray}
 	var oldErr, wantErr error
 	s.Old, oldErr = l.Old.entry(s.Key)
 	s.Want, wantErr = l.Want.entry(s.Key)
@@ -323,7 +324,7 @@ func (r *Record) readLine(l *line) (err error) {
 		return corrupt("the step at %.100q is out of place", s.Key)
 	}
 	replaces, known := deeds[s.Deed]
-	if !known || replaces != (s.Old != nil) || s.Key == "" || len(s.Key) > manifest.MaxKey || manifest.IsReserved(s.Key) {
+	if !known || replaces != (s.Old != nil) || s.Stray && s.Old == nil || s.Key == "" || len(s.Key) > manifest.MaxKey || manifest.IsReserved(s.Key) {
 		return corrupt("a step %q at %.100q", s.Deed, s.Key)
 	}
 	r.Steps = append(r.Steps, s)

@@ -24,6 +24,7 @@
 //	{"step":"replace","key":"e","old":{…},"want":{…}}
 //	{"step":"headers","key":"f","old":{…}}
 //	{"step":"delete","key":"g","old":{…}}
+//	{"step":"delete","key":"h","stray":true,"old":{…}}     somebody else had put it there, and no manifest named it
 //
 // First the head; then, in key order, how the steps of the record before ended, where they changed
 // something; then, in key order, the steps that the run is about to take. What is "kept" of what the
@@ -87,7 +88,9 @@ type Step struct {
 	Deed Deed
 	Key  string
 	Old  *manifest.Entry // what is there; nil for Create
-	Want *manifest.Entry // what is to be there, as far as it is known: Size and perhaps Digest; or nil
+	// Stray says that no manifest named Old: somebody else had put it there.
+	Stray bool
+	Want  *manifest.Entry // what is to be there, as far as it is known: Size and perhaps Digest; or nil
 }
 
 // An Outcome is how a step ended that changed something, or may have.

@@ -74,7 +74,7 @@ func sample() *Record {
 		Steps: []Step{
 			{Deed: Create, Key: "a", Want: &manifest.Entry{Key: "a", Size: 5, Digest: old.Digest}},
 			{Deed: Replace, Key: "b", Old: old, Want: &manifest.Entry{Key: "b", Size: 0}},
-			{Deed: Delete, Key: "c\xff", Old: blind},
+			{Deed: Delete, Key: "c\xff", Old: blind, Stray: true},
 			{Deed: Headers, Key: "d", Old: &manifest.Entry{Key: "d"}},
 		},
 	}
