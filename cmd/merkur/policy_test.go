@@ -239,6 +239,26 @@ var policyRuns = map[string]func(g *guarded){
 			g.quiet("sync s3://source-bucket/source-prefix s3://my-bucket/my-prefix/again" + twoParts)
 		})
 	},
+	"push with --backup-prefix, and undo": func(g *guarded) {
+		backup := " s3://my-bucket/my-prefix --backup-prefix s3://my-bucket/my-backup"
+		g.write("d/gone", "1")
+		g.allowed(func() {
+			g.quiet("sync d --delete" + backup)
+			g.write("d/a.txt", "changed")
+			g.write("d/new", "2")
+			if err := os.Remove(g.path("d/gone")); err != nil {
+				g.t.Fatal(err)
+			}
+			g.quiet("sync d --delete" + backup)
+			g.quiet("undo --list" + backup)
+			g.quiet("undo --last" + backup)
+		})
+		_, gone := g.server.Object("my-bucket", "my-prefix/gone")
+		_, added := g.server.Object("my-bucket", "my-prefix/new")
+		if !gone || added {
+			g.t.Errorf("what was deleted is back: %v; what was added is there: %v", gone, added)
+		}
+	},
 	"verify": func(g *guarded) {
 		g.sync("d s3://my-bucket/my-prefix")
 		g.allowed(func() {
