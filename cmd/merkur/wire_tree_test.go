@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -181,6 +182,41 @@ func TestWireDryRun(t *testing.T) {
 	}
 	if after := w.files(); !slices.Equal(before, after) {
 		t.Errorf("there are other files: %.2000q", after)
+	}
+}
+
+// TestWireNoOverwrite transfers only what the destination does not have, in any direction and
+// whatever else says how to compare; and sends no condition for that, as aws does not.
+func TestWireNoOverwrite(t *testing.T) {
+	for _, how := range []string{"", " --compare aws", " --size-only", " --exact-timestamps"} {
+		w := newWire(t)
+		for _, name := range []string{"both", "missing"} {
+			w.write("d/"+name, "longer")
+			w.server.Put("here", name, flat.Object{Body: []byte("longer")})
+		}
+		w.write("e/both", "old")
+		w.server.Put("there", "up/both", flat.Object{Body: []byte("old")})
+		w.server.Put("there", "across/both", flat.Object{Body: []byte("old")})
+		for paths, want := range map[string]string{
+			"d s3://there/up": "PutObject missing", "s3://here e": "GetObject missing", "s3://here s3://there/across": "CopyObject missing",
+		} {
+			w.sync(paths + " --no-overwrite" + how)
+			var got []string
+			for _, r := range w.asked(false) {
+				if r.Operation != "HeadObject" {
+					got = append(got, r.Operation+" "+path.Base(r.Key))
+				}
+				if how != "" && r.Header.Get("If-None-Match") != "" {
+					t.Errorf("%s%s: %s has a condition", paths, how, r.Operation)
+				}
+			}
+			if !slices.Equal(got, []string{want}) {
+				t.Errorf("%s%s: asks for %q, want %s", paths, how, got, want)
+			}
+		}
+		if got := w.read("e/both") + w.read("e/missing"); got != "oldlonger" {
+			t.Errorf("%s: the files hold %q", how, got)
+		}
 	}
 }
 
