@@ -50,7 +50,7 @@ func (r *trial) write(name string, size int) {
 
 // sync runs the program while a plan decides what happens to its requests, and returns what those
 // were, in order.
-func (r *trial) sync(plan faults.Plan, victim **exec.Cmd, options ...string) (code int, said string, requests []string) {
+func (r *trial) sync(plan faults.Plan, victim chan<- *os.Process, options ...string) (code int, said string, requests []string) {
 	r.t.Helper()
 	r.proxy.Set(func(q faults.Request) (f faults.Fault) {
 		if plan != nil {
@@ -69,7 +69,7 @@ func (r *trial) sync(plan faults.Plan, victim **exec.Cmd, options ...string) (co
 		r.t.Fatal(err)
 	}
 	if victim != nil {
-		*victim = cmd
+		victim <- cmd.Process
 	}
 	cmd.Wait()
 	r.proxy.Quiet()
@@ -150,11 +150,11 @@ func TestExpiredAmongDeletes(t *testing.T) {
 func (r *trial) cutOff(options ...string) {
 	r.t.Helper()
 	r.write("large", 20<<20-7)
-	var victim *exec.Cmd
-	kill := func() { victim.Process.Kill() }
+	victim := make(chan *os.Process, 1)
+	kill := func() { (<-victim).Kill() }
 	parts := func(q faults.Request) bool { return strings.Contains(q.Query, "partNumber=") }
 	plan, _ := faults.Nth(3, parts, faults.Fault{Kind: faults.HookAfter, Hook: kill})
-	code, said, requests := r.sync(plan, &victim, append([]string{"--multipart-chunksize", "5MB", "--max-concurrent-requests", "1"}, options...)...)
+	code, said, requests := r.sync(plan, victim, append([]string{"--multipart-chunksize", "5MB", "--max-concurrent-requests", "1"}, options...)...)
 	if code != -1 || count(requests, "partNumber=") != 3 || r.uploads() != 1 {
 		r.t.Fatalf("exit code %d after %d parts, %d uploads are open\n%s", code, count(requests, "partNumber="), r.uploads(), said)
 	}
@@ -223,10 +223,10 @@ func (r *trial) spoilFirst() {
 
 // cutOffAgain has another run die before its first part.
 func (r *trial) cutOffAgain() {
-	var victim *exec.Cmd
+	victim := make(chan *os.Process, 1)
 	parts := func(q faults.Request) bool { return strings.Contains(q.Query, "partNumber=") }
-	plan, _ := faults.Nth(1, parts, faults.Fault{Kind: faults.HookBefore, Hook: func() { victim.Process.Kill() }})
-	if code, said, _ := r.sync(plan, &victim, "--multipart-chunksize", "5MB"); code != -1 {
+	plan, _ := faults.Nth(1, parts, faults.Fault{Kind: faults.HookBefore, Hook: func() { (<-victim).Kill() }})
+	if code, said, _ := r.sync(plan, victim, "--multipart-chunksize", "5MB"); code != -1 {
 		r.t.Fatal(code, said)
 	}
 }
