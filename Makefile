@@ -8,7 +8,7 @@ LINT := $(BIN)/staticcheck
 FUZZTIME ?= 10s
 TORTURE ?= -for 30m
 
-.PHONY: all build demo test vet lint unit platforms fuzz tools memory torture bench peers clean
+.PHONY: all build demo test vet lint unit race platforms fuzz tools memory torture bench peers clean
 
 all: build
 
@@ -31,7 +31,14 @@ platforms: ## it builds and vets elsewhere too
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 
+# Tests that run the program many hundred times do so without the race detector, which makes each start of
+# it slow; what it would find in them, it finds in the tests of the packages. "make race" has it everywhere.
+PROGRAMS := /cmd/merkur$$|/benchmarks/
 unit: $(SERVER)
+	$(GO) test -race $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
+	$(GO) test $$($(GO) list ./... | grep -E '$(PROGRAMS)')
+
+race: $(SERVER) ## all tests with the race detector (takes long)
 	$(GO) test -race ./...
 
 fuzz: ## each fuzz target for FUZZTIME
