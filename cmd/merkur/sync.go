@@ -105,7 +105,12 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 		printer.Note("--adopt takes over what somebody else has changed, --overwrite-foreign replaces it")
 	}
 	done()
-	if werr := printer.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
+	return conclude(printer, sum, stores, err)
+}
+
+// conclude prints the end of a run, which comes after all notes, and returns its exit code.
+func conclude(p *output.Printer, sum transfer.Summary, stores []*bucket.S3, err error) (int, error) {
+	if werr := p.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
 		err = fmt.Errorf("print: %w", werr)
 	}
 	switch {

@@ -160,23 +160,13 @@ func (u *undoing) carryOut(ctx context.Context, past *transfer.Past, p *output.P
 	if err != nil {
 		return exitFailed, err
 	}
-	defer done()
 	o := &u.options
 	o.Meter, o.Report = &transfer.Meter{}, p.Event
 	p.Start(o.Meter)
 	sum, err := transfer.Undo(ctx, *o, past)
-	if werr := p.Finish(sum, requestsOf(stores), err); err == nil && werr != nil && !brokenPipe(werr) {
-		err = fmt.Errorf("print: %w", werr)
-	}
-	switch {
-	case err != nil:
-		return exitFailed, err
-	case sum.Failed > 0:
-		return exitFailed, nil
-	case sum.Drift.Total() > 0:
-		return exitDrift, nil
-	}
-	return exitDone, nil
+	err = cancelled(ctx, err)
+	done()
+	return conclude(p, sum, stores, err)
 }
 
 // printer makes what prints: lines that name what is put back from where it is kept.
