@@ -69,3 +69,18 @@ func TestKilledWhileReplacing(t *testing.T) {
 		})
 	}
 }
+
+// A process that is killed between making a log and giving it its size, or between emptying one and
+// removing it, leaves it empty: that costs nothing, and is nothing to speak of.
+func TestEmptyLog(t *testing.T) {
+	dir := crashed(t)
+	if err := overwrite(filepath.Join(dir, dbName, "00099.mem"), nil); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, dir)
+	if n := wantNoLie(t, c, smallTree, 2); n != smallTree {
+		t.Errorf("%d of %d records are left", n, smallTree)
+	}
+	closeQuietly(t, c)
+	wantWorking(t, dir)
+}

@@ -116,11 +116,15 @@ func checkTable(path string) error {
 }
 
 // trimLog cuts the log of a memtable, which a crash leaves behind, before an entry that does
-// not fit into it: Badger would allocate what the entry says, up to 12 GiB.
+// not fit into it: Badger would allocate what the entry says, up to 12 GiB. An empty log goes:
+// a crash between making and sizing it leaves one, and Badger takes it for a log it has just made.
 func trimLog(path string) error {
 	log, err := os.ReadFile(path)
 	if err != nil {
 		return err
+	}
+	if len(log) == 0 {
+		return os.Remove(path)
 	}
 	if n := soundLog(log); n < len(log) {
 		return os.Truncate(path, int64(n))
