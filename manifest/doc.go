@@ -43,12 +43,12 @@
 // # Pages
 //
 // The entries of a tree, in key order, are cut into leaves. Within a leaf count n from 1: it
-// ends after the entry with key k if n = 4096, or if n >= 512 and XXH64(0, k) mod 512 = 0; the
+// ends after the entry with key k if n = 4096, or if n >= 256 and XXH64(0, k) mod 256 = 0; the
 // last one ends with the tree. If there is more than one leaf, the leaves are cut into index
-// pages of level 1 in the same way, k now being the first key below a leaf and the seed of
-// XXH64 the level; if there is more than one of those, they are cut into index pages of level
-// 2, and so on. The level that has a single page is the top; its level is the height of the
-// tree, 0 for a single leaf. The empty tree is one leaf without entries.
+// pages of level 1 in the same way, k now being the first key below a leaf, the seed of XXH64 the
+// level, and 64 in the place of 256; if there is more than one of those, they are cut into index
+// pages of level 2, and so on. The level that has a single page is the top; its level is the height
+// of the tree, 0 for a single leaf. The empty tree is one leaf without entries.
 //
 // The rule looks at keys only. So any two builders of the same keys cut them alike, a change
 // of content changes one page a level, and an insertion or deletion changes the page it is in,

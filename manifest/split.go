@@ -2,11 +2,15 @@ package manifest
 
 import "github.com/cespare/xxhash/v2"
 
-// The bounds of a page, counted in entries of a leaf or children of an index page.
+// MaxPage is the most entries of a leaf, or children of an index page.
+const MaxPage = 4096
+
+// A page ends before its minimum only where its level ends, and from then on at one key in as many: so the
+// mean page has twice the minimum. That makes a leaf of some 40 kB and an index page of 10, of which a commit
+// writes one a level for each change.
 const (
-	MinPage = 512  // a page ends earlier only where its level ends
-	MaxPage = 4096 // a page never has more
-	maskEnd = 511  // one key in 512 may end a page, so that the mean page has 1,024
+	minLeaf  = 256
+	minIndex = 64
 )
 
 // A splitter decides where pages end. It looks at keys and counts alone, never at what is
@@ -22,10 +26,14 @@ func (s splitter) ends(level uint8, n int, key string) bool {
 	if n >= MaxPage {
 		return true
 	}
-	if n < MinPage {
+	least := minLeaf
+	if level > 0 {
+		least = minIndex
+	}
+	if n < least {
 		return false
 	}
 	s.hash.ResetWithSeed(uint64(level))
 	s.hash.WriteString(key)
-	return s.hash.Sum64()&maskEnd == 0
+	return s.hash.Sum64()%uint64(least) == 0
 }

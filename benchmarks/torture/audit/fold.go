@@ -47,10 +47,13 @@ func rootDigest(height byte, top node) [32]byte {
 
 // cut returns the ranges of the pages that n things with keys are cut into.
 func cut(n int, seed uint64, key func(int) string) (parts [][2]int) {
-	from := 0
+	from, least := 0, 256
+	if seed > 0 {
+		least = 64
+	}
 	for i := range n {
 		count := i - from + 1
-		if count == maxEntries || count >= 512 && hash(seed, key(i))%512 == 0 {
+		if count == maxEntries || count >= least && hash(seed, key(i))%uint64(least) == 0 {
 			parts = append(parts, [2]int{from, i + 1})
 			from = i + 1
 		}
