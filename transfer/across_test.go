@@ -135,7 +135,7 @@ func TestCopyStory(t *testing.T) {
 			}
 		}
 	}
-	if m.count(buckettest.Put) > 20 || m.count(buckettest.Head) > 0 {
+	if m.count(buckettest.Put) > 24 || m.count(buckettest.Head) > 0 {
 		t.Errorf("%d puts, %d heads", m.count(buckettest.Put), m.count(buckettest.Head))
 	}
 	for _, forget := range []bool{false, true} {

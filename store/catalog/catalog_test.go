@@ -458,7 +458,7 @@ func TestIntents(t *testing.T) {
 func TestUnreadableManifests(t *testing.T) {
 	ctx := context.Background()
 	store := &buckettest.Memory{}
-	es := many(3000, 0)
+	es := many(1000, 0)
 	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
 	good := store.Objects()["p/"+rootName]
 	newer := slices.Clone(good)
@@ -588,7 +588,7 @@ func TestDamagedPagesAreRefused(t *testing.T) {
 func TestTreeMovesAway(t *testing.T) {
 	ctx := context.Background()
 	store := &buckettest.Memory{}
-	es := many(30_000, 0)
+	es := many(1_500, 0) // in the root object, and more than its end
 	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
 	reader := newWriter(store).open(t)
 	commit(t, newWriter(store).open(t), Edit{Changes: puts(entry("new", 0))})

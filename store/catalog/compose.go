@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/minio/crc64nvme"
@@ -12,10 +13,12 @@ import (
 )
 
 // How pages are spread over objects. While a tree fits, all of it is in the root object; a
-// larger one is in packs, and only what changed lately, up to some size, is in the root.
+// larger one is in packs, and only what changed lately, up to some size, is in the root: since a run sends that
+// twice, to announce and to commit, a run that changes one page sends less than 300 kB.
 const (
 	packSize    = 8 << 20
-	inlineLimit = 256 << 10
+	inlineLimit = 112 << 10
+	manyChanges = 256
 	// mergeAbove is how many packs of which less than a quarter is in use there may be. When there are
 	// more, what is in use of them is put together anew. So a tree has at most so many packs more than
 	// four times what it needs, and each byte of its pages is copied that way a few times at most.
@@ -42,6 +45,7 @@ type composer struct {
 	merge map[manifest.PackName]bool // packs of which nothing is to stay where it is
 	new   []manifest.PackName        // sealed so far
 	b     *manifest.Builder
+	last  *manifest.Page // that was stored: at the end, the top
 }
 
 // compose builds the object that commits an edit to the present root, and stores the packs
@@ -64,16 +68,46 @@ func (c *Catalog) compose(ctx context.Context, e Edit) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(w.packs) > 0 && len(w.body) > inlineLimit {
+	if len(w.body) > w.inlineLimit(len(e.Changes)) {
 		name, err := w.seal()
 		if err != nil {
 			return nil, err
 		}
 		if root.Top.At.Pack == (manifest.PackName{}) {
 			root.Top.At.Pack = name
+			if err := w.bringTop(&root); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return w.finish(root, e)
+}
+
+// bringTop brings the index page at the top out of the pack where it was just stored into the root object, so
+// that whoever reads the root has both.
+func (w *composer) bringTop(root *manifest.Root) error {
+	if root.Top.Level == 0 {
+		return nil
+	}
+	w.dropped(root.Top)
+	top := &manifest.Page{Level: w.last.Level, Children: slices.Clone(w.last.Children)}
+	for i := range top.Children {
+		if at := &top.Children[i].At; at.Pack == (manifest.PackName{}) {
+			at.Pack = root.Top.At.Pack
+		}
+	}
+	at, err := w.store(top)
+	root.Top.At = at
+	return err
+}
+
+// inlineLimit is how much may stay in the root object after so many changes. Where there are packs, a large
+// commit leaves the small ones that come after it little to carry.
+func (w *composer) inlineLimit(changes int) int {
+	if len(w.packs) > 0 && changes >= manyChanges {
+		return inlineLimit / 8
+	}
+	return inlineLimit
 }
 
 // chooseMerge chooses the packs that are to be put together, if there are too many small ones.
@@ -104,6 +138,7 @@ func (w *composer) store(p *manifest.Page) (at manifest.Location, err error) {
 	}
 	w.body, at = manifest.AppendFrame(w.body, p)
 	w.live += uint64(at.Len)
+	w.last = p
 	w.c.keep(at.Tag, w.body[at.Off:])
 	return at, nil
 }

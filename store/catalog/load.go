@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 
 	"merkur/manifest"
@@ -168,6 +169,12 @@ func (c *Catalog) fetch(ctx context.Context, s *snapshot, r manifest.Ref) ([]byt
 			return frame, nil
 		}
 	}
+	if at.Pack != (manifest.PackName{}) {
+		if frame := c.readAhead(ctx, s, at); frame != nil {
+			c.keep(at.Tag, frame)
+			return frame, nil
+		}
+	}
 	key, o := packKey(at.Pack), bucket.GetOptions{Offset: int64(at.Off), Length: int64(at.Len)}
 	if at.Pack == (manifest.PackName{}) {
 		if s.size == 0 || int64(at.Off)+int64(at.Len) > s.size {
@@ -187,6 +194,29 @@ func (c *Catalog) fetch(ctx context.Context, s *snapshot, r manifest.Ref) ([]byt
 	}
 	c.keep(at.Tag, frame)
 	return frame, nil
+}
+
+// readAhead returns the frame of a page in a pack, which has been read already or is read with what follows
+// it. It returns nil where there is no reason for that, or where it fails: then the page is read by itself.
+func (c *Catalog) readAhead(ctx context.Context, s *snapshot, at manifest.Location) []byte {
+	frame, want := c.packed.find(at)
+	if frame == nil {
+		i := slices.IndexFunc(s.m.Packs, func(p manifest.Pack) bool { return p.Name == at.Pack })
+		if want == uint64(at.Len) || i < 0 || s.m.Packs[i].Size < at.Off+uint64(at.Len) {
+			return nil
+		}
+		want = min(want, s.m.Packs[i].Size-at.Off)
+		b, _, err := c.get(ctx, packKey(at.Pack), bucket.GetOptions{Offset: int64(at.Off), Length: int64(want)})
+		if err != nil || len(b) < int(at.Len) {
+			return nil
+		}
+		c.packed.keep(at, b)
+		frame = b[:at.Len:at.Len]
+	}
+	if manifest.TagOf(frame) != at.Tag {
+		return nil
+	}
+	return frame
 }
 
 // inline returns the bytes at a location in the root object, or nil if they have not been read.
