@@ -8,7 +8,7 @@ LINT := $(BIN)/staticcheck
 FUZZTIME ?= 10s
 TORTURE ?= -for 30m
 
-.PHONY: all build demo test vet lint unit race platforms fuzz tools memory torture bench peers clean
+.PHONY: all build demo test vet lint unit race platforms fuzz tools memory scale torture bench peers clean
 
 all: build
 
@@ -50,6 +50,9 @@ fuzz: ## each fuzz target for FUZZTIME
 
 memory: build tools ## peak memory of all kinds of runs over trees of a million and two million files (takes long)
 	$(GO) run ./benchmarks/memory -merkur $(BIN)/merkur -server $(SERVER)
+
+scale: ## what the manifest of up to 100 million files costs, by simulation (takes some 20 minutes, and 20 GB of TMPDIR)
+	$(GO) run ./benchmarks/scale -files 1e4,1e6,1e8
 
 torture: build tools ## faults, kills and damaged caches, and an auditor after each (TORTURE='-for 8h -seed 1')
 	$(GO) run ./benchmarks/torture -merkur $(BIN)/merkur -server $(SERVER) $(TORTURE)

@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"benchmarks/figures":             {},
 	"benchmarks/demo":                {"store/bucket", "store/bucket/buckettest"},
 	"benchmarks/memory":              {"store/bucket", "store/bucket/buckettest"},
+	"benchmarks/scale":               {"manifest", "store/bucket", "store/catalog"},
 	"store/bucket/buckettest/faults": {},
 	"benchmarks/torture":             {"store/bucket/buckettest", "store/bucket/buckettest/faults", "benchmarks/torture/audit"},
 	"benchmarks/torture/audit":       {},
