@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -10,17 +11,17 @@ import (
 // and version, fit.
 const maxPageBytes = 32 << 20
 
-// One encoder and one decoder serve all goroutines; they are made when first needed, since
-// each holds some megabytes of tables.
+// Encoders are used by one goroutine at a time, one decoder serves all of them; they are made when
+// first needed, since each holds some megabytes of tables.
 var (
-	encoder = sync.OnceValue(func() *zstd.Encoder {
+	encoders = sync.Pool{New: func() any {
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
 			zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
 		if err != nil {
 			panic("manifest: zstd encoder: " + err.Error()) // options are constant
 		}
 		return e
-	})
+	}}
 	decoder = sync.OnceValue(func() *zstd.Decoder {
 		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPageBytes))
 		if err != nil {
@@ -60,8 +61,35 @@ func oneFrame(b []byte) bool {
 // the page.
 func AppendFrame(dst []byte, p *Page) ([]byte, Location) {
 	off := len(dst)
-	dst = encoder().EncodeAll(p.encode(), dst)
+	dst = appendCompressed(dst, p)
 	return dst, Location{Off: uint64(off), Len: uint32(len(dst) - off), Tag: TagOf(dst[off:])}
+}
+
+// smallPart is how many bytes of a page are not worth a block of their own.
+const smallPart = 1 << 10
+
+// appendCompressed appends a page as a zstd frame. Hashes, which do not compress, get blocks of their own:
+// in one with text they would spoil the statistics by which that is coded, which costs a leaf 2 %.
+func appendCompressed(dst []byte, p *Page) []byte {
+	e := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(e)
+	page, seams := p.encodeInParts()
+	out := bytes.NewBuffer(dst)
+	e.ResetContentSize(out, int64(len(page)))
+	from := 0
+	for _, to := range append(seams, len(page)) {
+		if to-from < smallPart && to < len(page) {
+			continue
+		}
+		e.Write(page[from:to])
+		if from = to; to < len(page) {
+			e.Flush()
+		}
+	}
+	if err := e.Close(); err != nil {
+		panic("manifest: zstd encoder: " + err.Error()) // it writes to memory, what it was told
+	}
+	return out.Bytes()
 }
 
 // DecodeFrame is the inverse of [AppendFrame] for a page known by ref: the frame must hash to

@@ -46,11 +46,17 @@ const second = 1_000_000_000 // nanoseconds
 
 // encode returns the page before compression.
 func (p *Page) encode() []byte {
+	b, _ := p.encodeInParts()
+	return b
+}
+
+// encodeInParts returns the page before compression, and where in it text and hashes meet.
+func (p *Page) encodeInParts() (b []byte, seams []int) {
 	if p.Level > 0 {
-		return p.encodeIndex()
+		return p.encodeIndex(), nil
 	}
 	es := p.Entries
-	b := make([]byte, 0, 96*len(es)+16)
+	b = make([]byte, 0, 96*len(es)+16)
 	b = append(b, 0)
 	b = binary.AppendUvarint(b, uint64(len(es)))
 	columns := columnsOf(es)
@@ -62,15 +68,24 @@ func (p *Page) encode() []byte {
 	for i := range es {
 		b = binary.AppendUvarint(b, uint64(es[i].Size))
 	}
+	seams = append(seams, len(b))
 	for i := range es {
 		b = append(b, es[i].Digest[:]...)
 	}
+	seams = append(seams, len(b))
 	for _, c := range leafColumns {
-		if columns&c.bit != 0 {
-			b = c.append(b, es)
+		if columns&c.bit == 0 {
+			continue
+		}
+		if c.bit == columnETag {
+			seams = append(seams, len(b))
+		}
+		b = c.append(b, es)
+		if c.bit == columnCRC64 {
+			seams = append(seams, len(b))
 		}
 	}
-	return b
+	return b, seams
 }
 
 func decodeLeaf(r *reader) *Page {
