@@ -94,6 +94,9 @@ func (b *Builder) addChild(r Ref) error {
 	return nil
 }
 
+// roomyLeaf is how many entries most leaves have at most.
+const roomyLeaf = 3 * minLeaf
+
 // close hands the open page of a level to the sink and its ref to the level above. The page
 // stays open meanwhile, so that Sealed, called by the sink, reaches its children too.
 func (b *Builder) close(lvl int) error {
@@ -104,6 +107,9 @@ func (b *Builder) close(lvl int) error {
 		return err
 	}
 	l.open = Page{Level: uint8(lvl)}
+	if lvl == 0 {
+		l.open.Entries = make([]Entry, 0, roomyLeaf) // more are likely to come
+	}
 	l.closed++
 	ref := page.Ref()
 	ref.At = at

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/zeebo/blake3"
 )
@@ -110,7 +111,8 @@ func (p *Page) ident() Digest {
 
 func (p *Page) leafIdent() Digest {
 	h := blake3.NewDeriveKey(contextLeaf)
-	b := binary.LittleEndian.AppendUint64(make([]byte, 0, 128*len(p.Entries)+16), Profile)
+	room := rooms.Get().(*[]byte)
+	b := binary.LittleEndian.AppendUint64((*room)[:0], Profile)
 	b = binary.AppendUvarint(b, uint64(len(p.Entries)))
 	for i := range p.Entries {
 		e := &p.Entries[i]
@@ -123,8 +125,13 @@ func (p *Page) leafIdent() Digest {
 		}
 	}
 	h.Write(b)
+	*room = b
+	rooms.Put(room)
 	return digestOf(h)
 }
+
+// rooms are where leaves are written down to be hashed.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
 // rootDigest hashes the top page into the digest of the whole tree.
 func rootDigest(top Ref) Digest {
