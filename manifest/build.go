@@ -13,6 +13,7 @@ type Builder struct {
 	split  splitter
 	levels []level
 	last   string // greatest key added so far
+	reuse  bool
 }
 
 // A level is the open page of one level, and how many pages of that level have closed. Two
@@ -29,6 +30,10 @@ func NewBuilder(sink Sink) *Builder {
 	}
 	return &Builder{sink: sink, split: newSplitter(), levels: []level{{}}}
 }
+
+// ReuseLeaves has the builder write each leaf where it wrote the one before: the entries that a sink is given
+// are its own only until it returns.
+func (b *Builder) ReuseLeaves() { b.reuse = true }
 
 // Add appends an entry, whose key must be greater than all before it.
 func (b *Builder) Add(e Entry) error {
@@ -106,12 +111,16 @@ func (b *Builder) close(lvl int) error {
 	if err != nil {
 		return err
 	}
+	ref := page.Ref()
 	l.open = Page{Level: uint8(lvl)}
-	if lvl == 0 {
+	switch {
+	case lvl > 0:
+	case b.reuse:
+		l.open.Entries = page.Entries[:0]
+	default:
 		l.open.Entries = make([]Entry, 0, roomyLeaf) // more are likely to come
 	}
 	l.closed++
-	ref := page.Ref()
 	ref.At = at
 	return b.addChild(ref)
 }

@@ -20,8 +20,8 @@ func Diff(old, new Tree) iter.Seq2[Change, error] {
 }
 
 // DiffPages is Diff for a new tree that is just being folded: pages are its leaves, in key
-// order, as a Sink gets them. It takes a page only when it has come to its keys, and stops
-// taking when the caller stops.
+// order, as a Sink gets them. It takes a page only when it has come to its keys, keeps nothing of the one
+// before by then, and stops taking when the caller stops.
 func DiffPages(old Tree, pages iter.Seq2[*Page, error]) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		next, stop := iter.Pull2(pages)

@@ -202,7 +202,7 @@ func (s Side) String() string {
 func (r *run) scanned(ctx context.Context) stream {
 	return func(yield func(*Found, error) bool) {
 		for e, err := range r.files(ctx) {
-			if !yield(inDir(e), err) || err != nil {
+			if !yield(inDir(&e), err) || err != nil {
 				return
 			}
 		}
@@ -210,19 +210,19 @@ func (r *run) scanned(ctx context.Context) stream {
 }
 
 // files are the entries that the scan finds.
-func (r *run) files(ctx context.Context) iter.Seq2[*manifest.Entry, error] {
-	return func(yield func(*manifest.Entry, error) bool) {
+func (r *run) files(ctx context.Context) iter.Seq2[manifest.Entry, error] {
+	return func(yield func(manifest.Entry, error) bool) {
 		for item, err := range r.scan.Items(ctx) {
 			switch {
 			case err != nil:
-				yield(nil, err) // it says of which directory
+				yield(manifest.Entry{}, err) // it says of which directory
 				return
 			case item.Problem != nil:
 				r.problem(item.Problem)
 				continue
 			}
 			r.o.Meter.Scanned.Add(1)
-			if !yield(&item.Entry, nil) {
+			if !yield(item.Entry, nil) {
 				return
 			}
 		}
@@ -238,6 +238,7 @@ func (r *run) fold(ctx context.Context) iter.Seq2[*manifest.Page, error] {
 			}
 			return manifest.Location{}, nil
 		})
+		b.ReuseLeaves() // whoever compares them copies what differs
 		err := r.addAll(ctx, b)
 		if err == nil {
 			_, err = b.Finish()
@@ -253,7 +254,7 @@ func (r *run) addAll(ctx context.Context, b *manifest.Builder) error {
 		if err != nil {
 			return err
 		}
-		if err := b.Add(*e); err != nil {
+		if err := b.Add(e); err != nil {
 			return err
 		}
 	}
