@@ -123,7 +123,7 @@ func (w *worker) file(o *outcome, h *folder, name []byte, r *record, out int) in
 		return 0
 	}
 	if w.scan.o.Stat {
-		if err := h.readable(name); err != nil {
+		if err := readable(h, name, &st); err != nil {
 			o.problem = w.scan.problem(o.key, err)
 		} else {
 			o.set(&st, st.size, manifest.Digest{}, looked)
@@ -143,6 +143,16 @@ func (w *worker) file(o *outcome, h *folder, name []byte, r *record, out int) in
 	w.new = append(w.new, pending{name, out, len(w.known), st, fs, old.digest, trust})
 	w.known = append(w.known, known{}) // until it has been read
 	return 0
+}
+
+// readable returns an error if this process may not read a file. The system is asked only about those that
+// not everybody may read: where an access list has exceptions from that, the file's reader meets them.
+func readable(h *folder, name []byte, st *stat) error {
+	const everybody = 0o444
+	if st.perm&everybody == everybody {
+		return nil
+	}
+	return h.readable(name)
 }
 
 func (o *outcome) set(st *stat, size int64, d manifest.Digest, how effort) {

@@ -20,6 +20,31 @@ const (
 	contextUnproven = "merkur unproven object v1"
 )
 
+// What hashes each kind of node.
+var (
+	leaves    = newDeriver(contextLeaf)
+	indexes   = newDeriver(contextIndex)
+	roots     = newDeriver(contextRoot)
+	strangers = newDeriver(contextUnproven)
+)
+
+// A deriver is BLAKE3 in its key derivation mode with one context. It keeps the hashers, of 10 kB each, that
+// have the context worked in.
+type deriver struct{ hashers sync.Pool }
+
+func newDeriver(context string) *deriver {
+	return &deriver{sync.Pool{New: func() any { return blake3.NewDeriveKey(context) }}}
+}
+
+func (d *deriver) derive(b []byte) Digest {
+	h := d.hashers.Get().(*blake3.Hasher)
+	h.Reset()
+	h.Write(b)
+	sum := digestOf(h)
+	d.hashers.Put(h)
+	return sum
+}
+
 // A Page is a run of consecutive entries, or of consecutive pages of the level below.
 type Page struct {
 	Level    uint8
@@ -94,7 +119,6 @@ func (p *Page) ident() Digest {
 	if p.Level == 0 {
 		return p.leafIdent()
 	}
-	h := blake3.NewDeriveKey(contextIndex)
 	b := binary.LittleEndian.AppendUint64(nil, Profile)
 	b = append(b, p.Level)
 	b = binary.AppendUvarint(b, uint64(len(p.Children)))
@@ -105,12 +129,10 @@ func (p *Page) ident() Digest {
 		b = binary.LittleEndian.AppendUint64(b, c.Files)
 		b = binary.LittleEndian.AppendUint64(b, c.Bytes)
 	}
-	h.Write(b)
-	return digestOf(h)
+	return indexes.derive(b)
 }
 
 func (p *Page) leafIdent() Digest {
-	h := blake3.NewDeriveKey(contextLeaf)
 	room := rooms.Get().(*[]byte)
 	b := binary.LittleEndian.AppendUint64((*room)[:0], Profile)
 	b = binary.AppendUvarint(b, uint64(len(p.Entries)))
@@ -124,10 +146,10 @@ func (p *Page) leafIdent() Digest {
 			b = appendText(b, e.Target)
 		}
 	}
-	h.Write(b)
+	d := leaves.derive(b)
 	*room = b
 	rooms.Put(room)
-	return digestOf(h)
+	return d
 }
 
 // rooms are where leaves are written down to be hashed.
@@ -135,22 +157,19 @@ var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
 // rootDigest hashes the top page into the digest of the whole tree.
 func rootDigest(top Ref) Digest {
-	h := blake3.NewDeriveKey(contextRoot)
 	b := binary.LittleEndian.AppendUint64(nil, Profile)
 	b = append(b, top.Level)
 	b = append(b, top.Ident[:]...)
 	b = binary.LittleEndian.AppendUint64(b, top.Files)
 	b = binary.LittleEndian.AppendUint64(b, top.Bytes)
-	h.Write(b)
-	return digestOf(h)
+	return roots.derive(b)
 }
 
 // UnprovenDigest returns the stand-in for the digest of an object of which only the bucket's
 // own word is known. It equals no digest of content and no stand-in of another object.
 func UnprovenDigest(etag string, size int64) Digest {
-	h := blake3.NewDeriveKey(contextUnproven)
-	h.Write(binary.AppendUvarint(appendText(nil, etag), uint64(size)))
-	return digestOf(h)
+	var room [64]byte
+	return strangers.derive(binary.AppendUvarint(appendText(room[:0], etag), uint64(size)))
 }
 
 func contentDigest(s string) Digest { return Digest(blake3.Sum256([]byte(s))) }
