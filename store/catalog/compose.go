@@ -17,6 +17,7 @@ import (
 // twice, to announce and to commit, a run that changes one page sends less than 300 kB.
 const (
 	packSize    = 8 << 20
+	manyFiles   = 8 << 20 // from here on packs are four times as large: the root names all of them
 	inlineLimit = 112 << 10
 	manyChanges = 256
 	// mergeAbove is how many packs of which less than a quarter is in use there may be. When there are
@@ -101,6 +102,14 @@ func (w *composer) bringTop(root *manifest.Root) error {
 	return err
 }
 
+// packSize is how many bytes a pack has before a new one is begun.
+func (w *composer) packSize() int {
+	if w.base != nil && w.base.m.Root.Top.Files >= manyFiles {
+		return 4 * w.c.packSize
+	}
+	return w.c.packSize
+}
+
 // inlineLimit is how much may stay in the root object after so many changes. Where there are packs, a large
 // commit leaves the small ones that come after it little to carry.
 func (w *composer) inlineLimit(changes int) int {
@@ -114,7 +123,7 @@ func (w *composer) inlineLimit(changes int) int {
 func (w *composer) chooseMerge() {
 	small := map[manifest.PackName]bool{}
 	for name, p := range w.packs {
-		if p.Live < uint64(w.c.packSize)/4 {
+		if p.Live < uint64(w.packSize())/4 {
 			small[name] = true
 		}
 	}
@@ -131,7 +140,7 @@ func (w *composer) begin() {
 
 // store is the sink of the builder.
 func (w *composer) store(p *manifest.Page) (at manifest.Location, err error) {
-	if len(w.body) > w.c.packSize {
+	if len(w.body) > w.packSize() {
 		if _, err := w.seal(); err != nil {
 			return at, err
 		}
@@ -160,7 +169,7 @@ func (w *composer) carry(r manifest.Ref) (manifest.Location, bool, error) {
 		return manifest.Location{}, false, err
 	}
 	w.dropped(r)
-	if len(w.body) > w.c.packSize {
+	if len(w.body) > w.packSize() {
 		if _, err := w.seal(); err != nil {
 			return manifest.Location{}, false, err
 		}
