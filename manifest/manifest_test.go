@@ -277,6 +277,19 @@ func update(t *testing.T, s *shelf, root Root, cs []Change) Root {
 	return s.pack(next)
 }
 
+// Changes that are not in key order are refused: some of them would be made and others not.
+func TestUpdateRefusesDisorder(t *testing.T) {
+	for _, keys := range [][]string{{"b", "a"}, {"a", "a"}} {
+		var changes []Change
+		for _, key := range keys {
+			changes = append(changes, Change{Key: key})
+		}
+		if err := (Update{}).Apply(NewBuilder(nil), changes); err == nil {
+			t.Errorf("changes of %v are made", keys)
+		}
+	}
+}
+
 func TestUpdateEqualsBuild(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 1))
 	for round := range 25 {

@@ -14,9 +14,14 @@ type Update struct {
 }
 
 // Apply adds to b the entries of the base with the changes made: a change with New puts that
-// entry, whatever was there; one without removes the key. Keys must ascend. Old is not looked
-// at. The caller finishes b.
+// entry, whatever was there; one without removes the key. Keys must ascend, or nothing is done. Old is
+// not looked at. The caller finishes b.
 func (u Update) Apply(b *Builder, changes []Change) error {
+	for i := range changes {
+		if i > 0 && changes[i].Key <= changes[i-1].Key {
+			return fmt.Errorf("key %q is changed after %q", changes[i].Key, changes[i-1].Key)
+		}
+	}
 	c := newTreeCursor(u.Base)
 	for {
 		s, err := c.peek()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -49,6 +51,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 	}
 	var back []manifest.Change // objects that could not be deleted: the manifest names them again
 	err := doomed.each(func(actions []Action) error {
+		actions = inKeyOrder(actions)
 		leaf, recorded, err := r.secure(ctx, actions)
 		if err != nil {
 			return err
@@ -57,6 +60,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})
 		}
+		slices.SortFunc(edit.Changes, func(a, b manifest.Change) int { return strings.Compare(a.Key, b.Key) })
 		kept, err := r.commit(ctx, edit)
 		if err != nil {
 			return err
@@ -73,13 +77,21 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 			defer close(done)
 			back, stopped = delete(ctx, leaf)
 		}()
-		return errors.Join(r.renewUntil(ctx, done, catalog.Edit{Range: edit.Range, Doomed: leaf}), stopped)
+		err = r.renewUntil(ctx, done, catalog.Edit{Range: edit.Range, Doomed: leaf})
+		return errors.Join(err, stopped)
 	})
 	if err != nil {
 		return err // the note stays, and the next run does the rest
 	}
 	_, err = r.commit(ctx, catalog.Edit{Changes: back, Range: r.doubt})
 	return err
+}
+
+// inKeyOrder sorts deletes, as commits and records want them. They may come otherwise: an audit goes round
+// at the end of the tree, and the batches of a run that is undone overlap.
+func inKeyOrder(deletes []Action) []Action {
+	slices.SortStableFunc(deletes, func(a, b Action) int { return strings.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(deletes, func(a, b Action) bool { return a.Key == b.Key })
 }
 
 // spareStrays takes out of the strays what lies where the scan could not look.
