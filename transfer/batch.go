@@ -136,6 +136,17 @@ func (r *run) carryOutBatch(ctx context.Context, b batch, batches <-chan batch) 
 	return next, more, nil
 }
 
+// carryOutAlone carries out actions, which are in key order, as a batch that no other follows.
+func (r *run) carryOutAlone(ctx context.Context, actions []Action) error {
+	for _, a := range actions {
+		r.o.Meter.plan(a)
+	}
+	none := make(chan batch)
+	close(none)
+	_, _, err := r.carryOutBatch(ctx, batch{actions: actions}, none)
+	return err
+}
+
 // announceAndTransfer makes the keys of a batch known and transfers them. A late batch is held
 // back if something before it has failed.
 func (r *run) announceAndTransfer(ctx context.Context, b batch) ([]manifest.Change, error) {

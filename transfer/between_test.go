@@ -4,10 +4,14 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
+	"merkur/store/bucket"
+	"merkur/store/bucket/buckettest"
 	"merkur/transfer/history"
 )
 
@@ -60,4 +64,84 @@ func TestForeignDeletesOfAnAuditThatGoesRound(t *testing.T) {
 	if past.Counts != (history.Counts{Deleted: 2}) {
 		t.Errorf("%+v", past.Counts)
 	}
+}
+
+// A wooded store keeps objects as files: there is no room for one where another one is a directory, or
+// a file on its way.
+type wooded struct {
+	*buckettest.Memory
+	onPut func(key string) // nil: nothing
+}
+
+func (w *wooded) inTheWay(key string) error {
+	for other := range w.Objects() {
+		if strings.HasPrefix(key, other+"/") || strings.HasPrefix(other, key+"/") {
+			return bucket.ErrInTheWay
+		}
+	}
+	return nil
+}
+
+func (w *wooded) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, o bucket.PutOptions) (bucket.Object, error) {
+	if err := w.inTheWay(key); err != nil {
+		return bucket.Object{}, err
+	}
+	if w.onPut != nil {
+		w.onPut(key)
+	}
+	return w.Memory.Put(ctx, key, body, size, o)
+}
+
+func (w *wooded) Copy(ctx context.Context, src bucket.Source, dst string, o bucket.CopyOptions) (bucket.Object, error) {
+	if err := w.inTheWay(dst); err != nil {
+		return bucket.Object{}, err
+	}
+	return w.Memory.Copy(ctx, src, dst, o)
+}
+
+// An undo puts back what had no room before its deletes, or says that it did not.
+func TestUndoWhereSomethingIsInTheWay(t *testing.T) {
+	m := newUndoable(t, "bucket")
+	m.o.Delete, m.o.To.Store = true, &wooded{Memory: m.store}
+	m.write(map[string]string{"a": "1", "c/d": "1", "e": "1"})
+	m.run(nil)
+	before := m.state()
+	for _, name := range []string{"a", "c"} {
+		m.remove(name)
+	}
+	m.write(map[string]string{"a/b": "2", "c": "2", "e": "2"})
+	sum := m.run(nil)
+	if sum.Failed > 0 || sum.Transferred != 3 || sum.Deleted != 2 {
+		t.Fatalf("%+v %v", sum, m.lines)
+	}
+	m.undone(sum.Run)
+	m.wants("delete a/b", "delete c", "restore a", "restore c/d", "restore e")
+	same(t, "undone", m.state(), before)
+}
+
+// A run that is interrupted among the transfers that come after the deletes has not come to its end, and
+// does not say so.
+func TestInterruptAmongPostponed(t *testing.T) {
+	m := newUndoable(t, "bucket")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	store := &wooded{Memory: m.store}
+	m.o.Delete, m.o.To.Store = true, store
+	m.write(map[string]string{"a": "1"})
+	m.run(nil)
+	m.remove("a")
+	m.write(map[string]string{"a/b": "2"})
+	store.onPut = func(key string) {
+		if key == "p/a/b" {
+			cancel()
+		}
+	}
+	if sum, err := m.try(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v, %v", sum, err, m.lines)
+	}
+	runs, err := Runs(context.Background(), m.o.To, m.o.Backup)
+	if err != nil || len(runs) != 2 || runs[1].Ended {
+		t.Errorf("%+v, %v", runs[len(runs)-1], err)
+	}
+	audit(t, m.store)
 }

@@ -9,7 +9,6 @@ import (
 
 	"merkur/manifest"
 	"merkur/store/bucket"
-	"merkur/store/catalog"
 )
 
 // Where a file has become a directory, or a directory a file, the old one is in the way of the
@@ -41,19 +40,9 @@ func (r *run) postpone(a Action, err error) bool {
 func (r *run) transferPostponed(ctx context.Context) error {
 	actions := r.blocked.actions
 	r.blocked.actions, r.blocked.closed = nil, true
-	if len(actions) == 0 || ctx.Err() != nil {
+	if len(actions) == 0 {
 		return nil
 	}
 	slices.SortFunc(actions, func(a, b Action) int { return cmp.Compare(a.Key, b.Key) })
-	for _, a := range actions {
-		r.o.Meter.plan(a)
-	}
-	changes, err := r.announceAndTransfer(ctx, batch{actions: actions})
-	if err != nil {
-		return err
-	}
-	safe, cancel := graceful(ctx)
-	defer cancel()
-	_, err = r.commit(safe, catalog.Edit{Changes: changes, Range: r.doubt})
-	return err
+	return r.carryOutAlone(ctx, actions)
 }

@@ -115,11 +115,5 @@ func (r *run) lookAround(ctx context.Context) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	for _, a := range rest {
-		r.o.Meter.plan(a)
-	}
-	none := make(chan batch)
-	close(none)
-	_, _, err = r.carryOutBatch(ctx, batch{actions: rest}, none)
-	return err
+	return r.carryOutAlone(ctx, rest)
 }

@@ -55,6 +55,9 @@ func (r *run) putBack(ctx context.Context) error {
 	}
 	if err == nil && !r.o.DryRun {
 		err = r.remove(ctx)
+		if err == nil {
+			err = r.transferPostponed(ctx)
+		}
 	}
 	if err == nil && !within(r.intent, r.doubt) {
 		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt})
