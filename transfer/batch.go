@@ -292,28 +292,15 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catal
 
 // preview tells what would be done about a batch, in key order.
 func (r *run) preview(ctx context.Context, actions []Action) error {
-	equal := make([]bool, len(actions))
-	errs := make([]error, len(actions))
-	var g errgroup.Group
-	g.SetLimit(min(filesAtOnce, r.gate.Most()))
-	for i, a := range actions {
-		if a.Verb == Prove && ctx.Err() == nil && !r.hearsay(a) {
-			g.Go(func() error {
-				_, equal[i], errs[i] = r.prove(ctx, a)
-				return nil
-			})
-		}
+	equal, errs, err := r.proofs(ctx, actions)
+	if err != nil {
+		return err
 	}
-	g.Wait()
 	for i, a := range actions {
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
 		case r.hearsay(a):
 			r.fail(a, errUnproven)
 			continue
-		case errs[i] != nil && hopeless(errs[i]) != nil:
-			return hopeless(errs[i])
 		case errs[i] != nil:
 			r.fail(a, errs[i])
 			continue
@@ -337,6 +324,28 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 		r.report(Event{Done: &a})
 	}
 	return nil
+}
+
+// proofs finds out which actions are not needed, in a dry run. An error says why it did not come to
+// its end.
+func (r *run) proofs(outer context.Context, actions []Action) (equal []bool, errs []error, err error) {
+	ctx, end := context.WithCancelCause(outer)
+	defer end(nil)
+	equal, errs = make([]bool, len(actions)), make([]error, len(actions))
+	var g errgroup.Group
+	g.SetLimit(min(filesAtOnce, r.gate.Most()))
+	for i, a := range actions {
+		if a.Verb == Prove && ctx.Err() == nil && !r.hearsay(a) {
+			g.Go(func() error {
+				if _, equal[i], errs[i] = r.prove(ctx, a); ctx.Err() == nil && hopeless(errs[i]) != nil {
+					end(hopeless(errs[i]))
+				}
+				return nil
+			})
+		}
+	}
+	g.Wait()
+	return equal, errs, context.Cause(ctx)
 }
 
 // obstacle returns what would keep a download from its place. Where files are compared as by aws,

@@ -103,8 +103,10 @@ func (r *run) reconsiders() bool {
 
 // confirmGone takes out of the deletes what the source has after all: the manifest tells what was
 // done through it, and somebody else may have put more there. A server that does not let us look
-// leaves us with the manifest.
-func (r *run) confirmGone(ctx context.Context) error {
+// leaves us with the manifest; one that is gone ends the run.
+func (r *run) confirmGone(outer context.Context) error {
+	ctx, end := context.WithCancelCause(outer)
+	defer end(nil)
 	err := r.doomed.drop(func(leaf []Action) []bool {
 		there := make([]bool, len(leaf))
 		seen := make([]*manifest.Entry, len(leaf))
@@ -113,7 +115,7 @@ func (r *run) confirmGone(ctx context.Context) error {
 		for i := range leaf {
 			g.Go(func() error {
 				if there[i] = ctx.Err() != nil; !there[i] {
-					seen[i], there[i] = r.isThere(ctx, leaf[i])
+					seen[i], there[i] = r.isThere(ctx, leaf[i], end)
 				}
 				return nil
 			})
@@ -122,7 +124,7 @@ func (r *run) confirmGone(ctx context.Context) error {
 		r.tellThere(ctx, seen)
 		return there
 	})
-	return errors.Join(err, ctx.Err())
+	return errors.Join(err, context.Cause(ctx))
 }
 
 // tellThere tells of objects of the source that its manifest does not name. Another run may have put
@@ -152,13 +154,16 @@ func (r *run) tellThere(ctx context.Context, seen []*manifest.Entry) {
 }
 
 // isThere reports whether the source has an object that is about to be deleted at the destination,
-// or may have it; and which, if it has.
-func (r *run) isThere(ctx context.Context, a Action) (*manifest.Entry, bool) {
+// or may have it; and which, if it has. It calls end where there is no point in going on.
+func (r *run) isThere(ctx context.Context, a Action, end context.CancelCauseFunc) (*manifest.Entry, bool) {
 	obj, err := target{r.o.From.Store, r.o.From, manifest.Entry{}, a.Key}.head(ctx, 0)
 	switch {
 	case errors.Is(err, bucket.ErrNotFound), denied(err):
 		return nil, false
 	case ctx.Err() != nil:
+		return nil, true
+	case hopeless(err) != nil:
+		end(hopeless(err))
 		return nil, true
 	case err != nil:
 		r.fail(a, fmt.Errorf("see whether the source has it: %w", err))

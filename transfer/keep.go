@@ -64,31 +64,37 @@ func (r *run) tellKeep(a Action, name string) {
 }
 
 // keepAll keeps what is about to be deleted. It returns of what no copy could be made, which has been
-// told. An object that somebody else has changed is left to the delete, whose condition it does not meet.
-func (r *run) keepAll(ctx context.Context, leaf []manifest.Entry) (failed map[string]bool) {
+// told; an error says why it did not come to its end. An object that somebody else has changed is left to
+// the delete, whose condition it does not meet.
+func (r *run) keepAll(outer context.Context, leaf []manifest.Entry) (failed map[string]bool, err error) {
 	failed = map[string]bool{}
 	if r.o.Backup == nil {
-		return failed
+		return failed, outer.Err()
 	}
+	ctx, end := context.WithCancelCause(outer)
+	defer end(nil)
 	errs := make([]error, len(leaf))
 	var g errgroup.Group
 	g.SetLimit(min(deletesAtOnce, r.gate.Most()))
 	for i := range leaf {
 		g.Go(func() error {
-			_, errs[i] = r.keep(ctx, deleting(&leaf[i]))
+			if _, errs[i] = r.keep(ctx, deleting(&leaf[i])); ctx.Err() == nil && hopeless(errs[i]) != nil {
+				end(hopeless(errs[i]))
+			}
 			return nil
 		})
 	}
 	g.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	for i, err := range errs {
 		if err != nil && !(r.catalog != nil && errors.Is(err, errForeign)) {
 			failed[leaf[i].Key] = true
-			if ctx.Err() == nil {
-				r.fail(deleting(&leaf[i]), err)
-			}
+			r.fail(deleting(&leaf[i]), err)
 		}
 	}
-	return failed
+	return failed, nil
 }
 
 // deleting is the action that deletes an object.

@@ -190,8 +190,8 @@ func (r *run) secure(ctx context.Context, deletes []Action) (safe []manifest.Ent
 	if err := r.record(ctx, deletes); err != nil {
 		return nil, false, err
 	}
-	failed := r.keepAll(ctx, leaf)
-	return only(leaf, func(key string) bool { return !failed[key] }), true, ctx.Err()
+	failed, err := r.keepAll(ctx, leaf)
+	return only(leaf, func(key string) bool { return !failed[key] }), true, err
 }
 
 // deleteEach deletes objects at once. It returns those that could not be deleted, and those that are
