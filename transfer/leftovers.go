@@ -53,13 +53,14 @@ func (r *run) upload(ctx context.Context, key string, o bucket.PutOptions) (buck
 	return r.store.(bucket.Uploader).Upload(ctx, key, o)
 }
 
-// stored reports whether an earlier run has stored a part already.
+// stored reports whether an earlier run has stored a part already. With a key, its checksum does not
+// count, since anybody can make bytes that have it.
 func (r *run) stored(up bucket.Upload, a Action, n int, body io.ReadSeeker, size int64, crc uint64) (bool, error) {
 	resumed, ok := up.(bucket.Resumed)
 	if !ok {
 		return false, nil
 	}
-	there, err := resumed.Has(n, body, size, crc)
+	there, err := resumed.Has(n, body, size, crc, r.o.Key != nil)
 	if there {
 		r.o.Meter.DoneBytes.Add(size)
 		if a.moved != nil {

@@ -2,11 +2,14 @@ package transfer
 
 import (
 	"context"
+	"io"
+	"slices"
 	"testing"
 
 	"merkur/store/bucket"
 	"merkur/store/bucket/buckettest"
 	"merkur/store/catalog"
+	"merkur/transfer/pace"
 )
 
 // A crammed store has uploads of an earlier process, which it will or will not give up.
@@ -68,5 +71,57 @@ func TestLeftovers(t *testing.T) {
 			t.Errorf("%s: %d are tried to remove, want %d; %d stay in the journal, want %d", name, len(store.discarded), c.tried, len(again.Left()), c.left)
 		}
 		id.Release()
+	}
+}
+
+// A resuming store has an upload of an earlier process with parts that have the right checksums.
+type resuming struct {
+	*buckettest.Memory
+	strict []bool // of each part that it was asked for
+}
+
+func (s *resuming) KeepJournal(bucket.Journal)                    {}
+func (s *resuming) Discard(context.Context, bucket.Pending) error { return nil }
+
+func (s *resuming) Resume(ctx context.Context, p bucket.Pending, o bucket.PutOptions) (bucket.Upload, error) {
+	up, err := s.Memory.Upload(ctx, p.Key, o)
+	return &resumedUpload{up, s}, err
+}
+
+type resumedUpload struct {
+	bucket.Upload
+	store *resuming
+}
+
+func (u *resumedUpload) Has(_ int, _ io.ReadSeeker, _ int64, _ uint64, strict bool) (bool, error) {
+	u.store.strict = append(u.store.strict, strict)
+	return false, nil
+}
+
+// Who may write to the bucket may have put other bytes with the same checksum in the place of a part:
+// with a key that is looked at.
+func TestLeftPartsAndTheKey(t *testing.T) {
+	for _, keyed := range []bool{false, true} {
+		m := newMachine(t, &buckettest.Memory{})
+		s := &resuming{Memory: m.store}
+		m.o.To.Store, m.o.Parts = s, Parts{Threshold: 1, Size: 8 << 20}
+		m.o.Gate = pace.Fixed(1)
+		if keyed {
+			sealing(m)
+		}
+		id, err := catalog.Identify(t.TempDir(), "place")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer id.Release()
+		m.o.Uploads = id.Journal()
+		m.o.Uploads.Begun(bucket.Pending{Key: "p/a", ID: "1"})
+		m.o.Uploads.Close()
+		m.o.Uploads = id.Journal()
+		m.write(map[string]string{"a": "1"})
+		m.sync(nil)
+		if !slices.Equal(s.strict, []bool{keyed}) {
+			t.Errorf("with a key %v: %v", keyed, s.strict)
+		}
 	}
 }

@@ -223,3 +223,22 @@ func TestReplacedObjectIsNotTaken(t *testing.T) {
 		}
 	}
 }
+
+// What a run without a key took for a copy by its checksum proves nothing to a run with one.
+func TestRememberedCopyProvesNothing(t *testing.T) {
+	source := &buckettest.Memory{Name: "a"}
+	up, m := newMachine(t, source), newCopier(t, source)
+	up.write(map[string]string{"a": "good"})
+	up.sync(nil)
+	put(t, m.store, "p/a", "evil")
+	m.store.Set("p/a", func(o *bucket.Object) { o.CRC64, o.HasCRC64 = crc64nvme.Checksum([]byte("good")), true })
+	if m.sync(nil); string(m.store.Objects()["p/a"]) != "evil" {
+		t.Fatal("without a key the checksum proves something")
+	}
+	sealing(up).o.To.Bucket = "a"
+	up.sync(rebuilding)
+	sealing(m).sync(rebuilding)
+	if got := string(m.store.Objects()["p/a"]); got != "good" {
+		t.Errorf("%q is taken for a copy\n%s", got, strings.Join(m.lines, "\n"))
+	}
+}

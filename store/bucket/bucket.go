@@ -204,8 +204,9 @@ type Resumer interface {
 // A Resumed upload may have parts that another process has stored.
 type Resumed interface {
 	// Has reports whether part n is there with these bytes. If so it counts as if it had been
-	// stored now; if not it has to be.
-	Has(n int, body io.ReadSeeker, size int64, crc uint64) (bool, error)
+	// stored now; if not it has to be. By a checksum anybody who may write to the bucket can forge
+	// a part; strict says that an MD5 has to tell.
+	Has(n int, body io.ReadSeeker, size int64, crc uint64, strict bool) (bool, error)
 }
 
 // A Source is an object to be copied from.

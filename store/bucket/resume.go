@@ -72,15 +72,16 @@ func (s *S3) Resume(ctx context.Context, p Pending, o PutOptions) (Upload, error
 	}
 }
 
-// Has implements [Resumed]. A part without a checksum is known by its ETag, where that is an MD5.
-func (u *upload) Has(n int, body io.ReadSeeker, size int64, crc uint64) (bool, error) {
+// Has implements [Resumed]. A part without a checksum, or one that has to be known for sure, is known by
+// its ETag, where that is an MD5.
+func (u *upload) Has(n int, body io.ReadSeeker, size int64, crc uint64, strict bool) (bool, error) {
 	p, ok := u.stored[int32(n)]
 	switch {
 	case !ok || p.size != size:
 		return false, nil
 	case p.hasCRC && p.crc != crc:
 		return false, nil
-	case !p.hasCRC:
+	case !p.hasCRC || strict:
 		sum := md5.New()
 		if err := digest(body, size, sum); err != nil {
 			return false, &Error{Op: listParts, Key: u.key, Err: err}

@@ -76,7 +76,12 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, body := range parts {
-		has, err := up.(bucket.Resumed).Has(i+1, bytes.NewReader(body), int64(len(body)), crc64nvme.Checksum(body))
+		resumed, size, crc := up.(bucket.Resumed), int64(len(body)), crc64nvme.Checksum(body)
+		// Bytes that have the checksum of a part can be made.
+		if has, err := resumed.Has(i+1, bytes.NewReader(bytes.ToUpper(body)), size, crc, true); has || err != nil {
+			t.Errorf("part %d with a forged checksum is there: %v, %v", i+1, has, err)
+		}
+		has, err := resumed.Has(i+1, bytes.NewReader(body), size, crc, i == 0)
 		if has != (i == 0) || err != nil {
 			t.Errorf("part %d is there: %v, %v", i+1, has, err)
 		}
