@@ -12,6 +12,7 @@ import (
 
 	"merkur/store/bucket"
 	"merkur/store/bucket/buckettest"
+	"merkur/transfer/compare"
 	"merkur/transfer/history"
 )
 
@@ -144,4 +145,34 @@ func TestInterruptAmongPostponed(t *testing.T) {
 		t.Errorf("%+v, %v", runs[len(runs)-1], err)
 	}
 	audit(t, m.store)
+}
+
+// Where there is no manifest, an undo whose copy is made though its answer is lost does not take its own
+// object for somebody else's; nor, if it is not made, the one that it is to replace.
+func TestUndoInDoubtWithoutManifest(t *testing.T) {
+	for _, lost := range []buckettest.Outcome{buckettest.Stored, buckettest.NotStored} {
+		for _, key := range []string{"p/gone", "p/a"} {
+			m := newUndoable(t, "bucket")
+			m.o.Compare, m.o.Delete = compare.Size, true
+			m.write(map[string]string{"a": "1", "gone": "1", "kept": "1"})
+			m.run(nil)
+			before := m.state()
+			m.remove("gone")
+			m.write(map[string]string{"a": "22"})
+			sum := m.run(nil)
+			once := true
+			m.store.Fault = func(op buckettest.Op, at string) buckettest.Outcome {
+				if op == buckettest.Copy && at == key && once {
+					once = false
+					return lost
+				}
+				return buckettest.OK
+			}
+			undo := m.undone(sum.Run)
+			if m.wants("restore a", "restore gone"); undo.Drift.Total() != 0 {
+				t.Errorf("%v at %s: %+v", lost, key, undo.Drift)
+			}
+			same(t, fmt.Sprint(lost, " at ", key), m.state(), before)
+		}
+	}
 }

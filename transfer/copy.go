@@ -180,6 +180,7 @@ func over(asked, source headers.Set) headers.Set {
 // copyUnder copies under the condition. Where the answer leaves open what happened, it looks.
 func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src bucket.Source, o bucket.CopyOptions) (bucket.Object, error) {
 	dst := r.o.To.Prefix + a.Key
+	conditional := r.catalog != nil || r.past != nil
 	var doubt error // of a copy that may have been made
 	for range maxLooks {
 		obj, err := r.copyOnce(ctx, copier, a, src, o)
@@ -198,13 +199,13 @@ func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src
 		now, err := r.store.Head(ctx, dst, bucket.HeadOptions{Customer: r.o.To.Customer})
 		switch {
 		case errors.Is(err, bucket.ErrNotFound):
-			o.Condition = bucket.Condition{IfNone: r.catalog != nil}
+			o.Condition = bucket.Condition{IfNone: conditional}
 		case err != nil:
 			return obj, both(doubt, err)
-		case r.catalog != nil && now.ETag == o.IfMatch: // as it was
-		case r.catalog != nil && !r.isCopy(a.From.Entry, now):
+		case !conditional, now.ETag == o.IfMatch: // as it was
+		case !r.isCopy(a.From.Entry, now):
 			return obj, both(doubt, errForeign)
-		case r.catalog != nil:
+		default:
 			return now, nil
 		}
 	}

@@ -25,6 +25,10 @@ func (r *run) restore(ctx context.Context, a Action) (manifest.Entry, error) {
 	if err != nil {
 		return e, fmt.Errorf("look at what is kept of it: %w", err)
 	}
+	a.From.Evidence.ETag = kept.ETag // of the copy of it, by which that is known where its answer is lost
+	if kept.HasCRC64 {
+		a.From.Evidence.CRC64, a.From.Evidence.HasCRC64 = kept.CRC64, true
+	}
 	o := bucket.CopyOptions{}
 	o.Terms, o.WebsiteRedirect, o.Condition = r.termsLike(kept), kept.WebsiteRedirect, a.condition()
 	obj, err := r.copyUnder(ctx, copier, a, src, o)
