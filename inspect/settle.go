@@ -30,8 +30,11 @@ func (a *audit) put(ctx context.Context, f Finding) error {
 }
 
 // settle tells the findings that are kept. What a run may have brought about is told only if the root
-// object is still the one under which it was found: no run writes an object without a word in it.
+// object is still the one under which it was found: no run writes an object without a word in it. What
+// was found by the manifest that the audit began with is looked at anew once the root object has moved, also
+// if it has not moved since the findings before.
 func (a *audit) settle(ctx context.Context) error {
+	stale := a.c != a.begun
 	for range roundsOfSettling {
 		a.dropInProgress()
 		if !a.doubtful() {
@@ -41,16 +44,19 @@ func (a *audit) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c == nil {
+		if c == nil && !stale {
 			return a.tellAll()
 		}
-		if a.doomed, _, err = c.doomed(ctx); err != nil {
-			return err
+		if c != nil {
+			if a.doomed, _, err = c.doomed(ctx); err != nil {
+				return err
+			}
+			a.c = c
 		}
-		a.c = c
 		if err := a.anew(ctx); err != nil {
 			return err
 		}
+		stale = false
 	}
 	a.dropInProgress()
 	for i := range a.batch {

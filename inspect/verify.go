@@ -54,7 +54,8 @@ func (t Tally) Differs() bool {
 // An audit is an Audit under way.
 type audit struct {
 	Audit
-	c      *committed
+	begun  *committed // the manifest that the objects are held against
+	c      *committed // the newest that was read
 	doomed map[string]bool
 	hash   *hasher
 	tally  Tally
@@ -85,8 +86,8 @@ func (a *audit) run(ctx context.Context) (err error) {
 	if a.c, err = readCommitted(ctx, a.Store, a.Prefix, a.Seal, ""); err != nil {
 		return err
 	}
-	begun := a.c
-	a.tally.Manifest = begun.m
+	a.begun = a.c
+	a.tally.Manifest = a.c.m
 	var damage []Finding
 	if a.doomed, damage, err = a.c.doomed(ctx); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (a *audit) run(ctx context.Context) (err error) {
 	if err := a.settle(ctx); err != nil {
 		return err
 	}
-	return a.whole(ctx, begun, s)
+	return a.whole(ctx, s)
 }
 
 // counted counts and folds what the manifest tells.

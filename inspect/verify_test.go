@@ -276,6 +276,36 @@ func TestAuditManyFindings(t *testing.T) {
 	}
 }
 
+// TestAuditManyFindingsBesideRuns tells of more than it keeps, while a run changes what comes after that.
+func TestAuditManyFindingsBesideRuns(t *testing.T) {
+	w := newWorld(t)
+	w.many(2*mostUntold + 10)
+	w.mirror("zz-edited", "1")
+	w.mirror("zz-gone", "1")
+	w.commit(0)
+	var want []string
+	for _, k := range w.keys() {
+		if k < "zz" {
+			w.remove(k)
+			want = append(want, "missing "+k)
+		}
+	}
+	done := false
+	found, _, err := auditOf(meddler{w.Memory, func() {
+		if !done {
+			done = true
+			w.mirror("zz-edited", "2")
+			w.mirror("zz-new", "2")
+			w.remove("zz-gone")
+			delete(w.entries, "zz-gone")
+			w.commit(0)
+		}
+	}}, 0)
+	if err != nil || !slices.Equal(found, want) {
+		t.Errorf("%d findings, want %d: %v\n%v", len(found), len(want), err, found[max(0, len(found)-5):])
+	}
+}
+
 // TestAuditLargeObject reads a large object in parts, also where bodies break off.
 func TestAuditLargeObject(t *testing.T) {
 	w := newWorld(t)

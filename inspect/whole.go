@@ -11,19 +11,19 @@ import (
 )
 
 // whole checks what only the whole of a manifest shows: its root digest, and its packs.
-func (a *audit) whole(ctx context.Context, begun *committed, s *survey) error {
+func (a *audit) whole(ctx context.Context, s *survey) error {
 	var found []Finding
 	if a.fold != nil {
 		root, err := a.fold.Finish()
 		if err != nil {
 			return err
 		}
-		if want := begun.m.Root.Digest; root.Digest != want {
+		if want := a.begun.m.Root.Digest; root.Digest != want {
 			found = append(found, Finding{Class: Damaged,
 				Detail: fmt.Sprintf("the root is %s, but its entries fold to %s: its pages are not cut by the rule", want, root.Digest)})
 		}
 	}
-	found = append(found, checkPacks(begun.m, s, a.ours, a.fold != nil)...)
+	found = append(found, checkPacks(a.begun.m, s, a.ours, a.fold != nil)...)
 	strays, err := a.strays(ctx)
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ func syncCommand() *command {
 			{exitDone, "all is done, or there was nothing to do"},
 			{exitFailed, "a transfer failed, or the run could not go on"},
 			{exitWarned, "nothing failed, but paths were left out (each named in a warning)"},
+			{exitDrift, "nothing failed, but somebody else has changed what is in a bucket (each key named in a line drift:)"},
 		},
 		run: runSync,
 	}
