@@ -47,7 +47,7 @@ func (r *run) fetch(ctx context.Context, a Action) error {
 		return r.gone(ctx, err)
 	}
 	if name == a.Key && !a.Unseen {
-		if err := r.tree.StillAs(name, a.Old); err != nil {
+		if err := f.StillAs(a.Old); err != nil {
 			f.Drop()
 			return err
 		}

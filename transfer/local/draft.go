@@ -4,33 +4,30 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 	"time"
 
 	"merkur/hashing"
+	"merkur/manifest"
 )
 
 // A Draft is a file that is being written beside the place where it is to be.
 type Draft struct {
-	*os.File
 	tree *Tree
-	dir  *os.Root // that the draft is in, also if its path leads somewhere else by now
-	name string   // of the draft, in dir
+	dir  folder // that the draft is in, also if its path leads somewhere else by now
+	file file   // locked until it is published or dropped
+	name string // of the draft, in dir
 	to   string
-	lock io.Closer // until it is published or dropped
 }
 
 // Create begins a file, and the directories it is in.
 func (t *Tree) Create(name string) (*Draft, error) {
-	if err := t.Free(name); err != nil {
-		return nil, err // before anything is fetched
-	}
-	dir, err := t.enter(path.Dir(name))
+	dir, err := t.room(name)
 	if err != nil {
-		return nil, failed(name, err)
+		return nil, err // before anything is fetched
 	}
 	for {
 		d := &Draft{tree: t, dir: dir, to: name}
@@ -38,10 +35,29 @@ func (t *Tree) Create(name string) (*Draft, error) {
 			return d, nil
 		}
 		if err != errBusy && !errors.Is(err, fs.ErrExist) {
-			dir.Close()
+			dir.close()
 			return nil, failed(name, err)
 		}
 	}
+}
+
+// room opens the directory that a file is to be in, where there can be one of that name. Most often that
+// directory is there and nothing stands in the way; else it takes a closer look.
+func (t *Tree) room(name string) (folder, error) {
+	if dir, err := t.open(path.Dir(name)); err == nil {
+		if now, err := dir.look(path.Base(name)); err == nil && (now == nil || !now.dir) {
+			return dir, nil
+		}
+		dir.close()
+	}
+	if err := t.Free(name); err != nil {
+		return nil, err
+	}
+	dir, err := t.enter(path.Dir(name))
+	if err != nil {
+		return nil, failed(name, err)
+	}
+	return dir, nil
 }
 
 // begin makes the file of a draft, under a name that nothing has. The error is errBusy if it is being
@@ -50,20 +66,56 @@ func (d *Draft) begin() (err error) {
 	var b [8]byte
 	rand.Read(b[:])
 	d.name = hashing.DraftPrefix + fmt.Sprintf("%x", b)
-	if d.File, err = d.dir.OpenFile(d.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+	if d.file, err = d.dir.create(d.name); err != nil {
 		return err
 	}
-	if d.lock, err = claimed(d.dir, d.File, d.name); err != nil {
-		d.Close()
+	if err = claimed(d.dir, d.file, d.name); err != nil {
+		d.file.close()
 	}
 	if err != nil && err != errBusy {
-		d.dir.Remove(d.name)
+		d.dir.remove(d.name)
 	}
 	return err
 }
 
+// Write writes on. An error names the file, and no draft.
+func (d *Draft) Write(b []byte) (int, error) {
+	n, err := d.file.Write(b)
+	return n, d.failed(err)
+}
+
+// WriteAt writes at a place, and may be called by many goroutines at once.
+func (d *Draft) WriteAt(b []byte, offset int64) (int, error) {
+	n, err := d.file.WriteAt(b, offset)
+	return n, d.failed(err)
+}
+
+func (d *Draft) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failed(d.to, err)
+}
+
 // path is where the draft was begun, below the root of the tree.
 func (d *Draft) path() string { return path.Join(path.Dir(d.to), d.name) }
+
+// StillAs returns an error if what is in the place of the file is not what was seen there, where nil
+// is nothing.
+func (d *Draft) StillAs(before *manifest.Entry) error {
+	now, err := d.dir.look(path.Base(d.to))
+	switch {
+	case err != nil, now == nil, now.link:
+		return nil // gone, or a link, which is replaced and not what it leads to
+	case now.dir && before == nil && d.tree.hollow(d.to):
+		return nil // it gives way
+	case now.dir && before == nil:
+		return failed(d.to, syscall.EISDIR) // made meanwhile, for another file
+	case before != nil && now.isAs(before):
+		return nil
+	}
+	return ErrOther
+}
 
 // A TimesError says that the file is there, but not its time.
 type TimesError struct{ Err error }
@@ -73,20 +125,16 @@ func (e TimesError) Error() string { return "set its time: " + e.Err.Error() }
 // Publish puts the file in its place, in one instant, with the time it is to have. A TimesError
 // leaves it in place with another time.
 func (d *Draft) Publish(modified time.Time) error {
-	defer d.dir.Close()
-	defer d.lock.Close()
-	err := d.Close()
+	defer d.dir.close()
+	defer d.file.close()
+	err := d.file.finish()
 	var times error
 	if err == nil {
-		times = d.dir.Chtimes(d.name, modified, modified)
-		if info, err := d.tree.root.Lstat(d.to); err == nil && info.IsDir() && d.tree.hollow(d.to) {
-			d.tree.giveWay(d.to)
-		}
-		// By their paths: a directory that was moved away is not the place any more.
-		err = d.tree.root.Rename(d.path(), d.to)
+		times = d.dir.setTime(d.name, modified)
+		err = d.settle()
 	}
 	if err != nil {
-		d.dir.Remove(d.name) // it is of no use, and its own trouble is not the first
+		d.dir.remove(d.name) // it is of no use, and its own trouble is not the first
 		return failed(d.to, err)
 	}
 	if times != nil {
@@ -95,23 +143,39 @@ func (d *Draft) Publish(modified time.Time) error {
 	return nil
 }
 
+// settle gives the draft its name. Its directory is looked for by its path: one that was moved away is
+// not the place any more, and the draft is not found.
+func (d *Draft) settle() error {
+	dir, err := d.tree.open(path.Dir(d.to))
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	name := path.Base(d.to)
+	if err = dir.rename(d.name, name); err == nil {
+		return nil
+	}
+	if now, _ := dir.look(name); now == nil || !now.dir || !d.tree.hollow(d.to) {
+		return err
+	}
+	d.tree.giveWay(d.to)
+	return dir.rename(d.name, name)
+}
+
 // errBusy says that another process has the lock of a draft.
 var errBusy = errors.New("in use by another process")
 
 // claimed locks a draft that was just made. Whoever sweeps may have come between: then the error
 // is errBusy.
-func claimed(dir *os.Root, f *os.File, name string) (io.Closer, error) {
-	lock, err := claim(f)
-	if err != nil {
-		return nil, err
+func claimed(dir folder, f file, name string) error {
+	if err := f.claim(); err != nil {
+		return err
 	}
-	now, err := dir.Lstat(name)
-	made, ferr := f.Stat()
-	if err == nil && ferr == nil && os.SameFile(now, made) {
-		return lock, nil
+	now, err := dir.look(name)
+	if err == nil && now == nil {
+		err = errBusy
 	}
-	lock.Close()
-	return nil, errBusy
+	return err
 }
 
 // Sweep removes a draft that a run has left when it died: one that nobody has locked, or that
@@ -137,8 +201,8 @@ func (t *Tree) Sweep(name string) {
 
 // Drop gives the file up.
 func (d *Draft) Drop() {
-	defer d.lock.Close()
-	d.Close()
-	d.dir.Remove(d.name)
-	d.dir.Close()
+	d.file.finish()
+	d.dir.remove(d.name)
+	d.file.close()
+	d.dir.close()
 }

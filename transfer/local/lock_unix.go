@@ -4,28 +4,34 @@ package local
 
 import (
 	"errors"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// claim marks a draft as being written until the process dies or the lock is closed, which outlives
-// the file: so a draft is locked until it has its name. It returns errBusy if another process has
-// it. On a file system without locks nothing is marked.
-func claim(f *os.File) (lock io.Closer, err error) {
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errBusy
+func claim(f *os.File) error { return lock(int(f.Fd())) }
+
+func finish(f *os.File) error { return flush(int(f.Fd())) }
+
+// lock marks a draft as being written until it is closed or the process dies. It returns errBusy if
+// another process has the lock. On a file system without locks nothing is marked.
+func lock(fd int) error {
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return errBusy
 	}
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	return nil
+}
+
+// flush returns what closing a file would tell, as network file systems do, and leaves it open, so that
+// its lock stays.
+func flush(fd int) error {
+	twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
+	return unix.Close(twin)
 }
 
 // abandoned reports whether nobody is writing a draft, as far as a lock can tell. The caller has it
 // from then on.
-func abandoned(f *os.File) bool {
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
-}
+func abandoned(f *os.File) bool { return lock(int(f.Fd())) == nil }

@@ -2,9 +2,10 @@
 // between the keys of a bucket, which are any text, and the file system:
 //
 //   - Nothing outside of the tree is written, made or removed, whatever a key says and wherever
-//     symbolic links lead. All goes through [os.Root].
+//     symbolic links lead. All goes through [os.Root], or on Linux through what openat2(2) opens
+//     beneath the top of the tree.
 //   - A file appears under its name in one instant, whole and with its time, by a rename of a draft
-//     beside it. A draft that a process left when it died is swept away a day later.
+//     beside it. A draft that a process left when it died is swept away by the next run, or a day later.
 //   - Nothing is replaced or removed that is not what was seen before.
 package local
 
@@ -21,7 +22,10 @@ import (
 )
 
 // A Tree is a local tree that is written to.
-type Tree struct{ root *os.Root }
+type Tree struct {
+	root *os.Root
+	top  *os.File // the directory that root is
+}
 
 // Open opens the tree at a directory, which has to be there.
 func Open(dir string) (*Tree, error) {
@@ -29,12 +33,18 @@ func Open(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{root}, nil
+	top, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &Tree{root, top}, nil
 }
 
 // Close ends the use of the tree. One that is nil has no use.
 func (t *Tree) Close() {
 	if t != nil {
+		t.top.Close()
 		t.root.Close()
 	}
 }
@@ -53,15 +63,15 @@ func failed(name string, err error) error {
 }
 
 // enter opens a directory, and makes it where it is missing, as few are.
-func (t *Tree) enter(dir string) (*os.Root, error) {
-	d, err := t.root.OpenRoot(dir)
+func (t *Tree) enter(dir string) (folder, error) {
+	d, err := t.open(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return d, err
 	}
 	if err := t.root.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
-	return t.root.OpenRoot(dir)
+	return t.open(dir)
 }
 
 // ErrOther says that a file is not the one that was seen.
@@ -148,7 +158,7 @@ func (t *Tree) Remove(e *manifest.Entry) error {
 		return err
 	}
 	info, err := t.root.Stat(e.Key)
-	if err == nil && !isAs(info, e) {
+	if err == nil && !seenAs(info).isAs(e) {
 		return ErrOther
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -162,27 +172,9 @@ func (t *Tree) Remove(e *manifest.Entry) error {
 	return nil
 }
 
-// isAs reports whether a file is the one that was seen, as far as size and time tell.
-func isAs(info fs.FileInfo, e *manifest.Entry) bool {
-	t := info.ModTime()
-	return !info.IsDir() && info.Size() == e.Size && manifest.Time(t.Unix(), int64(t.Nanosecond())) == e.MTime
-}
-
-// StillAs returns an error if what is under a name is not what was seen there, where nil is
-// nothing.
-func (t *Tree) StillAs(name string, seen *manifest.Entry) error {
-	info, err := t.root.Lstat(name)
-	switch {
-	case err != nil, info.Mode()&fs.ModeSymlink != 0:
-		return nil // gone, or a link, which is replaced and not what it leads to
-	case info.IsDir() && seen == nil && t.hollow(name):
-		return nil // it gives way
-	case info.IsDir() && seen == nil:
-		return failed(name, syscall.EISDIR) // made meanwhile, for another file
-	case seen != nil && isAs(info, seen):
-		return nil
-	}
-	return ErrOther
+// isAs reports whether a file is the one that was seen before, as far as size and time tell.
+func (s *seen) isAs(e *manifest.Entry) bool {
+	return !s.dir && s.size == e.Size && manifest.Time(s.modified.Unix(), int64(s.modified.Nanosecond())) == e.MTime
 }
 
 // Link returns the first symbolic link on the way to a name; "" if there is none.

@@ -135,16 +135,27 @@ func TestErrorsNameTheFile(t *testing.T) {
 // A directory that was made meanwhile is called so.
 func TestStillAs(t *testing.T) {
 	tree, dir := open(t)
-	os.Mkdir(filepath.Join(dir, "d"), 0o777)
-	os.WriteFile(filepath.Join(dir, "f"), []byte("1"), 0o666)
-	os.WriteFile(filepath.Join(dir, "d", "file"), nil, 0o666) // else it would give way
-	if err := tree.StillAs("d", nil); !errors.Is(err, syscall.EISDIR) {
-		t.Errorf("a directory: %v", err)
-	}
-	if err := tree.StillAs("f", nil); !errors.Is(err, ErrOther) {
-		t.Errorf("a file: %v", err)
-	}
-	if err := tree.StillAs("gone", nil); err != nil {
-		t.Errorf("nothing: %v", err)
+	for name, c := range map[string]struct {
+		make func(path string) error
+		want error
+	}{
+		"dir": {func(path string) error {
+			// With a file in it, else it would give way.
+			return errors.Join(os.Mkdir(path, 0o777), os.WriteFile(filepath.Join(path, "file"), nil, 0o666))
+		}, syscall.EISDIR},
+		"file": {func(path string) error { return os.WriteFile(path, []byte("1"), 0o666) }, ErrOther},
+		"gone": {func(string) error { return nil }, nil},
+	} {
+		draft, err := tree.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.make(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := draft.StillAs(nil); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		draft.Drop()
 	}
 }
