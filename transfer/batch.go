@@ -307,6 +307,8 @@ func (r *run) preview(ctx context.Context, actions []Action) error {
 		case equal[i]:
 			r.sent.proved.Add(1)
 			continue
+		case a.Verb == Prove && r.o.NoOverwrite:
+			continue
 		case a.Verb == Prove:
 			if a.Verb = transfers[r.way]; !r.permitted(a) {
 				continue

@@ -13,6 +13,7 @@ import (
 	"merkur/store/bucket"
 	"merkur/store/bucket/buckettest"
 	"merkur/transfer/compare"
+	"merkur/transfer/drift"
 	"merkur/transfer/history"
 )
 
@@ -173,6 +174,63 @@ func TestUndoInDoubtWithoutManifest(t *testing.T) {
 				t.Errorf("%v at %s: %+v", lost, key, undo.Drift)
 			}
 			same(t, fmt.Sprint(lost, " at ", key), m.state(), before)
+		}
+	}
+}
+
+// What somebody else has stored is taken over with --adopt, and stays what it is with --no-overwrite:
+// found by a sample, by an audit or by a transfer, with a record and without.
+func TestAdoptWithoutOverwriting(t *testing.T) {
+	for _, how := range append([]string{""}, ways...) {
+		for _, by := range []string{"transfer", "sample", "audit", "dry run"} {
+			m := newUndoable(t, how)
+			m.write(map[string]string{"a": "1", "b": "1"})
+			m.run(nil)
+			m.write(map[string]string{"new": "1", "fresh": "1"})
+			put(t, m.store, "p/a", "theirs")
+			put(t, m.store, "p/new", "theirs too")
+			sum := m.goes(func(o *Options) {
+				o.NoOverwrite, o.Foreign.Adopt, o.DryRun = true, true, by == "dry run"
+				switch by {
+				case "sample":
+					o.Sample = mostLooks
+				case "audit", "dry run":
+					o.Audit = 1
+				}
+			})
+			held := m.store.Objects()
+			if string(held["p/a"]) != "theirs" || string(held["p/new"]) != "theirs too" || sum.Failed > 0 {
+				t.Errorf("%s by %s: %q, %q, %+v\n%s", how, by, held["p/a"], held["p/new"], sum, strings.Join(m.lines, "\n"))
+			}
+			if n := strings.Count(strings.Join(m.lines, "\n"), "put "); n != 1 {
+				t.Errorf("%s by %s: %v", how, by, m.lines)
+			}
+			if by != "dry run" {
+				full(&m.o)
+				m.o.NoOverwrite, m.o.Foreign.Adopt = true, true
+				want := drift.Count{}
+				if by == "transfer" {
+					want.Changed = 1 // which that run did not touch
+				}
+				if again := m.run(nil); again.Drift != want || again.Transferred != 0 {
+					t.Errorf("%s by %s, and again: %+v %v", how, by, again, m.lines)
+				}
+			}
+		}
+	}
+}
+
+// An object of which no copy can be kept since it is in an archive is a failure, whatever is said about
+// archives: it is no source that is left out.
+func TestKeepFromAnArchive(t *testing.T) {
+	m := newUndoable(t, "bucket")
+	m.write(map[string]string{"a": "1"})
+	m.run(nil)
+	m.store.Set("p/a", func(o *bucket.Object) { o.Class = "GLACIER" })
+	m.write(map[string]string{"a": "22"})
+	for _, what := range []Archive{ArchiveQuiet, ArchiveWarn, ArchiveForce} {
+		if sum, err := m.try(context.Background(), func(o *Options) { o.Archive = what }); err != nil || sum.Failed != 1 || sum.Warnings != 0 {
+			t.Errorf("%d: %+v, %v, %v", what, sum, err, m.lines)
 		}
 	}
 }

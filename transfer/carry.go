@@ -31,7 +31,7 @@ func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) 
 		return r.learnt(a, e), a.outcome(e)
 	case errors.Is(err, errLeftOut):
 		return nil, nil
-	case errors.Is(err, bucket.ErrArchived) && r.o.Archive != ArchiveForce && a.Verb != Restore:
+	case errors.Is(err, bucket.ErrArchived) && r.o.Archive != ArchiveForce && r.way != compare.Up && a.Verb != Restore:
 		r.archived(a, "GLACIER") // a manifest does not tell the class
 		return nil, nil
 	case ctx.Err() == nil && hopeless(err) != nil:
@@ -95,6 +95,9 @@ func (r *run) do(ctx context.Context, a Action) (manifest.Entry, error) {
 		if equal {
 			r.sent.proved.Add(1)
 			return e, nil
+		}
+		if r.o.NoOverwrite {
+			return *a.Old, nil // it is taken over as it is
 		}
 		if a.Verb = transfers[r.way]; !r.permitted(a) {
 			return e, errLeftOut

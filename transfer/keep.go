@@ -50,8 +50,8 @@ func (r *run) keep(ctx context.Context, a Action) (gone bool, err error) {
 		return true, nil
 	case errors.Is(err, bucket.ErrChanged):
 		return false, errForeign
-	case isUncertain(err):
-		return false, fmt.Errorf("keep a copy of it first: %v", err) // the object itself is not in doubt
+	case isUncertain(err), errors.Is(err, bucket.ErrArchived):
+		return false, fmt.Errorf("keep a copy of it first: %v", err) // the object itself is not in doubt, nor the source in an archive
 	}
 	return false, fmt.Errorf("keep a copy of it first: %w", err)
 }

@@ -158,6 +158,10 @@ func (r *run) proveOne(ctx context.Context, a *Action, end context.CancelCauseFu
 		}
 		return nil, false
 	}
+	if !equal && r.o.NoOverwrite {
+		r.o.Meter.end(*a)
+		return r.learnt(*a, *a.Old), true // it is taken over as it is
+	}
 	if !equal {
 		a.Verb = transfers[r.way]
 		if drop = !r.permitted(*a); drop {

@@ -245,6 +245,7 @@ func newRun(o Options) (*run, error) {
 		return nil, errors.New("a manifest can be rebuilt only where content is compared")
 	}
 	o.Foreign.Delete = o.Foreign.Delete && o.Delete
+	o.Foreign.Overwrite = o.Foreign.Overwrite && !o.NoOverwrite
 	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts),
 		toldOf: map[toldKey]drift.Action{}}
 	r.left.keep(o.Uploads.Left())
