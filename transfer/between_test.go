@@ -15,6 +15,7 @@ import (
 	"merkur/transfer/compare"
 	"merkur/transfer/drift"
 	"merkur/transfer/history"
+	"merkur/transfer/pace"
 )
 
 // What a run has created in several batches, whose keys overlap, is taken away by one undo, which can be
@@ -232,5 +233,44 @@ func TestKeepFromAnArchive(t *testing.T) {
 		if sum, err := m.try(context.Background(), func(o *Options) { o.Archive = what }); err != nil || sum.Failed != 1 || sum.Warnings != 0 {
 			t.Errorf("%d: %+v, %v, %v", what, sum, err, m.lines)
 		}
+	}
+}
+
+// An object of the mirror's that the bucket describes in another way, and that may not be deleted, or of
+// which no copy can be kept, stays in the manifest: it is not somebody else's. What is somebody else's does not get there.
+func TestDeleteOfSameBytesFails(t *testing.T) {
+	for _, c := range []struct {
+		how string
+		op  buckettest.Op // that is refused when the objects have been looked at
+	}{{"", buckettest.Delete}, {"prefix", buckettest.Delete}, {"prefix", buckettest.Copy}, {"versions", buckettest.Delete}} {
+		m := newUndoable(t, c.how)
+		m.o.Delete, m.o.Gate = true, pace.Fixed(1)
+		m.write(map[string]string{"a": "1", "gone": "1", "theirs": "1"})
+		m.run(nil)
+		m.store.Set("p/gone", func(o *bucket.Object) { o.ETag = "00000000000000000000000000000000" })
+		put(t, m.store, "p/theirs", "2")
+		m.remove("gone")
+		m.remove("theirs")
+		tries := 0
+		m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if op != c.op || !strings.HasSuffix(key, "/gone") && !strings.HasSuffix(key, "/theirs") {
+				return buckettest.OK
+			}
+			if tries++; tries <= 2 {
+				return buckettest.OK // they do not meet the condition
+			}
+			return buckettest.Denied
+		}
+		sum, err := m.try(context.Background(), func(o *Options) { o.Foreign.Delete = true })
+		if err != nil || sum.Failed != 2 || tries != 4 {
+			t.Errorf("%v: %+v, %v, %d tries, %v", c, sum, err, tries, m.lines)
+		}
+		m.store.Fault = nil
+		faithful(t, m.store)
+		if named := entries(t, m.store); named["gone"].Key == "" || named["theirs"].Key != "" {
+			t.Errorf("%v: the manifest names %v", c, named)
+		}
+		m.run(nil)
+		m.wants("delete gone")
 	}
 }

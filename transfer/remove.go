@@ -116,32 +116,60 @@ func (r *run) deleteAll(ctx context.Context, leaf []manifest.Entry) ([]manifest.
 	if err != nil {
 		return nil, err
 	}
-	var back []manifest.Change
-	for i := range failed {
-		back = append(back, manifest.Change{Key: failed[i].Key, New: &failed[i]})
-	}
+	back := named(failed)
 	if len(met) == 0 {
 		return back, nil
 	}
-	doomed := r.stillDoomed(ctx, met)
-	leaf = olds(doomed)
-	if r.ledger.name != "" { // else nothing is recorded, and the manifest is being committed meanwhile
-		leaf, _, err = r.secure(ctx, doomed)
-	}
-	if err == nil {
-		_, err = r.deleteStrays(ctx, leaf)
-	}
+	more, err := r.deleteStillDoomed(ctx, r.stillDoomed(ctx, met))
+	back = append(back, more...)
+	slices.SortFunc(back, func(a, b manifest.Change) int { return strings.Compare(a.Key, b.Key) })
 	return back, err
+}
+
+// deleteStillDoomed deletes objects as they were found to be. It returns the changes that name again those
+// that are still there and not somebody else's.
+func (r *run) deleteStillDoomed(ctx context.Context, doomed []Action) (back []manifest.Change, err error) {
+	leaf := olds(doomed)
+	if r.ledger.name != "" { // else nothing is recorded, and the manifest is being committed meanwhile
+		if leaf, _, err = r.secure(ctx, doomed); err != nil {
+			return nil, err
+		}
+	}
+	failed, err := r.deleteFound(ctx, leaf)
+	gone := map[string]bool{} // not those of which no copy can be kept
+	for i := range leaf {
+		gone[leaf[i].Key] = true
+	}
+	for i := range failed {
+		gone[failed[i].Key] = false
+	}
+	doomed = slices.DeleteFunc(doomed, func(a Action) bool { return a.Stray || gone[a.Key] })
+	return named(olds(doomed)), err
+}
+
+// named are the changes that name objects again.
+func named(objects []manifest.Entry) (changes []manifest.Change) {
+	for i := range objects {
+		changes = append(changes, manifest.Change{Key: objects[i].Key, New: &objects[i]})
+	}
+	return changes
 }
 
 // deleteStrays deletes objects that somebody else has put there. What cannot be deleted stays
 // theirs.
 func (r *run) deleteStrays(ctx context.Context, leaf []manifest.Entry) ([]manifest.Change, error) {
-	_, met, err := r.deleteEach(ctx, leaf)
+	_, err := r.deleteFound(ctx, leaf)
+	return nil, err
+}
+
+// deleteFound deletes objects as they were found to be, and returns those that could not be deleted. One
+// that has changed once more is left alone.
+func (r *run) deleteFound(ctx context.Context, leaf []manifest.Entry) (failed []manifest.Entry, err error) {
+	failed, met, err := r.deleteEach(ctx, leaf)
 	for i := range met {
 		r.fail(deleting(&met[i]), errForeign)
 	}
-	return nil, err
+	return failed, err
 }
 
 // stillDoomed looks at objects that are not those that were to be deleted, tells of drift, and returns
