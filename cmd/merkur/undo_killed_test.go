@@ -179,3 +179,43 @@ func (v *undoVictim) contents() map[string]string {
 	all["/root"] = c.Root().Digest.String()
 	return all
 }
+// On a server that keeps objects as files, an undo puts back what has no room before its deletes after
+// them, as the run did that it undoes.
+func TestUndoWhereDirectoriesWere(t *testing.T) {
+	server := buckettest.Start(t)
+	v := &undoVictim{
+		victim:  victim{t: t, dir: t.TempDir(), home: t.TempDir(), server: server, store: server.Open(t, "undo-room")},
+		place:   "s3://undo-room/p",
+		options: []string{"--backup-prefix", "s3://undo-room/kept"},
+	}
+	file := func(name, text string) {
+		path := filepath.Join(v.dir, name)
+		os.MkdirAll(filepath.Dir(path), 0o755)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file("a/b", "below a directory")
+	file("c", "a file")
+	file("z", "last")
+	v.merkur("sync", v.dir, v.place)
+	states := []map[string]string{v.contents()}
+	os.RemoveAll(filepath.Join(v.dir, "a"))
+	os.Remove(filepath.Join(v.dir, "c"))
+	file("a", "a file")
+	file("c/d", "below a directory")
+	v.merkur("sync", v.dir, v.place, "--delete")
+	states = append(states, v.contents())
+	for i := range 3 {
+		v.merkur("undo", "--last", v.place)
+		got := v.contents()
+		for key, want := range states[i%2] {
+			if got[key] != want {
+				t.Errorf("undo %d: %s is %q, want %q", i, key, got[key], want)
+			}
+		}
+		if len(got) != len(states[i%2]) {
+			t.Errorf("undo %d: %v", i, got)
+		}
+	}
+}
