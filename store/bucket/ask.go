@@ -47,7 +47,12 @@ func (s *S3) ask(ctx context.Context, a ask) (*http.Response, error) {
 		set(a.header, "Expect", "100-continue")
 	}
 	var resp *http.Response
+	tried := false
 	err := s.run(ctx, a.call, func(ctx context.Context) (err error) {
+		if tried {
+			a.header = a.header.Clone() // the try before may not have let go of its own yet
+		}
+		tried = true
 		r, err := s.route(ctx, a.bucket(s))
 		if err != nil {
 			return err
@@ -88,7 +93,7 @@ func (s *S3) askWire(ctx context.Context, a ask, r *route) (*http.Response, erro
 	req := (&http.Request{
 		Method: a.method, URL: r.url(a.key, a.query), Host: r.host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: a.header.Clone(), // an earlier try may not have let go of its own yet
+		Header: a.header,
 	}).WithContext(ctx)
 	if a.body != nil {
 		body, over := a.body.lend()
@@ -122,8 +127,8 @@ func (s *S3) sign(ctx context.Context, req *http.Request, hash string, r *route)
 		return fmt.Errorf("get credentials: %w", err)
 	}
 	req.Header["X-Amz-Content-Sha256"] = []string{hash}
-	now := time.Now().Add(time.Duration(s.skew.Load())).UTC()
-	return s.signer.SignHTTP(ctx, creds, req, hash, r.service, r.region, now)
+	s.signer.sign(req, creds, hash, r.service, r.region, time.Now().Add(time.Duration(s.skew.Load())))
+	return nil
 }
 
 // lend returns the body for one try. net/http sends one that it knows to lie in memory together with
@@ -243,6 +248,11 @@ func unreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~/", c) >= 0
 }
 
+// withoutUsualPort is the host of a URL as it is signed: with its port only if that is not the usual one.
+func withoutUsualPort(u *url.URL) string {
+	return strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+}
+
 // route returns the route to a bucket, which is found once for each region it is thought to be in.
 // It is nil where only the SDK can sign requests.
 func (s *S3) route(ctx context.Context, bucket string) (*route, error) {
@@ -278,7 +288,7 @@ func (s *S3) findRoute(ctx context.Context, bucket string) (*route, error) {
 func routeOf(req *http.Request) *route {
 	path, ok := strings.CutSuffix(req.URL.Path, probe)
 	raw, ok2 := strings.CutSuffix(req.URL.EscapedPath(), probe)
-	r := &route{scheme: req.URL.Scheme, host: req.URL.Host, path: path, raw: raw}
+	r := &route{scheme: req.URL.Scheme, host: withoutUsualPort(req.URL), path: path, raw: raw}
 	auth := req.Header.Get("Authorization")
 	if auth == "" {
 		return r

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -90,7 +89,6 @@ func Open(ctx context.Context, c Config, name string) (*S3, error) {
 		name:       name,
 		wire:       newWire(transport, c),
 		retryer:    newRetryer(),
-		signer:     v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
 		attempts:   attempts(c.MaxAttempts, cfg.RetryMaxAttempts),
 		sleep:      c.Sleep,
 		debug:      c.Debug,

@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -49,7 +48,7 @@ const (
 type S3 struct {
 	name      string
 	client    *s3.Client
-	signer    *v4.Signer
+	signer    signer
 	skew      atomic.Int64 // nanoseconds that the server's clock is ahead
 	routes    sync.Map     // *route by bucket and region; nil: only the SDK can go there
 	sdkOnly   bool         // for tests: make every request through the SDK
