@@ -66,10 +66,10 @@ func (s *S3) writeCopy(h http.Header, src Source, o CopyOptions) {
 	o.Headers.write(h)
 	o.Terms.write(h)
 	src.Customer.writeAsSource(h)
-	put(h, "X-Amz-Checksum-Algorithm", o.Checksum)
-	put(h, "X-Amz-Metadata-Directive", o.MetadataDirective)
-	put(h, "X-Amz-Tagging-Directive", o.TaggingDirective)
-	put(h, "X-Amz-Tagging", o.Tags)
+	set(h, "X-Amz-Checksum-Algorithm", o.Checksum)
+	set(h, "X-Amz-Metadata-Directive", o.MetadataDirective)
+	set(h, "X-Amz-Tagging-Directive", o.TaggingDirective)
+	set(h, "X-Amz-Tagging", o.Tags)
 	if o.NoAnnotations && s.amazon {
 		h.Set("X-Amz-Annotation-Directive", "EXCLUDE")
 	}

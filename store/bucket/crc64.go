@@ -14,6 +14,9 @@ func encodeCRC64(sum uint64) string {
 
 // decodeCRC64 reports false where there is no checksum, or none of a whole object.
 func decodeCRC64(s string) (uint64, bool) {
+	if s == "" {
+		return 0, false
+	}
 	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil || len(b) != 8 {
 		return 0, false

@@ -31,23 +31,16 @@ func with(write func(http.Header)) func(*s3.Options) {
 	}
 }
 
-// put sets a header that has a value.
-func put(h http.Header, name, value string) {
-	if value != "" {
-		h.Set(name, value)
-	}
-}
-
 // write puts the headers on a request. The SDK invents a content type where there is none.
 func (d Headers) write(h http.Header) {
-	h.Del("Content-Type")
-	put(h, "Content-Type", d.ContentType)
-	put(h, "Content-Encoding", d.ContentEncoding)
-	put(h, "Content-Language", d.ContentLanguage)
-	put(h, "Content-Disposition", d.ContentDisposition)
-	put(h, "Cache-Control", d.CacheControl)
-	put(h, "Expires", d.Expires)
-	put(h, "X-Amz-Website-Redirect-Location", d.WebsiteRedirect)
+	delete(h, "Content-Type")
+	set(h, "Content-Type", d.ContentType)
+	set(h, "Content-Encoding", d.ContentEncoding)
+	set(h, "Content-Language", d.ContentLanguage)
+	set(h, "Content-Disposition", d.ContentDisposition)
+	set(h, "Cache-Control", d.CacheControl)
+	set(h, "Expires", d.Expires)
+	set(h, "X-Amz-Website-Redirect-Location", d.WebsiteRedirect)
 	for name, value := range d.Metadata {
 		h.Set(metaPrefix+name, value)
 	}
@@ -56,35 +49,37 @@ func (d Headers) write(h http.Header) {
 // write puts the terms on a request that makes an object. The checksum is not among them: what
 // is said about it differs from request to request.
 func (t Terms) write(h http.Header) {
-	put(h, "X-Amz-Acl", t.ACL)
-	put(h, "X-Amz-Grant-Read", t.GrantRead)
-	put(h, "X-Amz-Grant-Read-Acp", t.GrantReadACP)
-	put(h, "X-Amz-Grant-Write-Acp", t.GrantWriteACP)
-	put(h, "X-Amz-Grant-Full-Control", t.GrantFullControl)
-	put(h, "X-Amz-Storage-Class", t.Class)
-	put(h, "X-Amz-Server-Side-Encryption", t.Encryption)
-	put(h, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", t.KMSKey)
+	set(h, "X-Amz-Acl", t.ACL)
+	set(h, "X-Amz-Grant-Read", t.GrantRead)
+	set(h, "X-Amz-Grant-Read-Acp", t.GrantReadACP)
+	set(h, "X-Amz-Grant-Write-Acp", t.GrantWriteACP)
+	set(h, "X-Amz-Grant-Full-Control", t.GrantFullControl)
+	set(h, "X-Amz-Storage-Class", t.Class)
+	set(h, "X-Amz-Server-Side-Encryption", t.Encryption)
+	set(h, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", t.KMSKey)
 	t.Customer.write(h)
 }
 
 // objectOf is what an answer says about an object. Its metadata is nil where there is none.
 func objectOf(key string, resp *http.Response) Object {
 	h := resp.Header
-	o := Object{Key: key, Size: max(resp.ContentLength, 0), ETag: strings.Trim(h.Get("Etag"), `"`), Version: h.Get("X-Amz-Version-Id")}
-	if t, err := http.ParseTime(h.Get("Last-Modified")); err == nil {
-		o.Modified = t
+	o := Object{Key: key, Size: max(resp.ContentLength, 0), ETag: strings.Trim(said(h, "Etag"), `"`), Version: said(h, "X-Amz-Version-Id")}
+	if date := said(h, "Last-Modified"); date != "" {
+		if t, err := http.ParseTime(date); err == nil {
+			o.Modified = t
+		}
 	}
-	o.CRC64, o.HasCRC64 = decodeCRC64(h.Get("X-Amz-Checksum-Crc64nvme"))
-	o.ContentType = h.Get("Content-Type")
-	o.ContentEncoding = h.Get("Content-Encoding")
-	o.ContentLanguage = h.Get("Content-Language")
-	o.ContentDisposition = h.Get("Content-Disposition")
-	o.CacheControl = h.Get("Cache-Control")
-	o.Expires = h.Get("Expires")
-	o.WebsiteRedirect = h.Get("X-Amz-Website-Redirect-Location")
-	o.Class = class(h.Get("X-Amz-Storage-Class"))
-	o.Encryption = h.Get("X-Amz-Server-Side-Encryption")
-	o.KMSKey = h.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id")
+	o.CRC64, o.HasCRC64 = decodeCRC64(said(h, headerCRC64))
+	o.ContentType = said(h, "Content-Type")
+	o.ContentEncoding = said(h, "Content-Encoding")
+	o.ContentLanguage = said(h, "Content-Language")
+	o.ContentDisposition = said(h, "Content-Disposition")
+	o.CacheControl = said(h, "Cache-Control")
+	o.Expires = said(h, "Expires")
+	o.WebsiteRedirect = said(h, "X-Amz-Website-Redirect-Location")
+	o.Class = class(said(h, "X-Amz-Storage-Class"))
+	o.Encryption = said(h, "X-Amz-Server-Side-Encryption")
+	o.KMSKey = said(h, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id")
 	for name, values := range h {
 		if meta, ok := strings.CutPrefix(name, metaPrefix); ok && len(values) > 0 {
 			if o.Metadata == nil {
@@ -94,6 +89,14 @@ func objectOf(key string, resp *http.Response) Object {
 		}
 	}
 	return o
+}
+
+// said is the value of a header, whose name is written as net/http does; empty if there is none.
+func said(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // class is a storage class as an Object has it.

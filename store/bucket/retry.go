@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"time"
 
@@ -33,7 +34,7 @@ type try struct {
 	status    int    // of the answer; 0 if there was none
 	region    string // where the bucket is, if the answer says so
 	date      string // of the answer
-	url       string
+	url       *url.URL
 	conn      *conn // nil if there was none
 }
 
@@ -148,7 +149,7 @@ func explain(c call, t try, err error) *Error {
 	e := describe(c, err)
 	switch {
 	case t.sent && !t.connected && !interrupted(e.Err):
-		e.unreached = t.url
+		e.unreached = t.url.Redacted()
 	case e.Err != nil && t.status != 0:
 		e.Status = t.status
 	}

@@ -21,6 +21,7 @@ import (
 // The names that S3 gives to algorithms and to the absence of one.
 const (
 	algorithmCRC64 = "CRC64NVME"
+	headerCRC64    = "X-Amz-Checksum-Crc64nvme"
 	unsigned       = "UNSIGNED-PAYLOAD"
 )
 
@@ -129,9 +130,12 @@ func digest(body io.ReadSeeker, size int64, hashes ...hash.Hash) error {
 // write puts the checksum on a request that has the body.
 func (z seal) write(h http.Header) {
 	if z.named {
-		h.Set("X-Amz-Sdk-Checksum-Algorithm", z.algorithm)
+		set(h, "X-Amz-Sdk-Checksum-Algorithm", z.algorithm)
 	}
-	if z.sum != "" {
+	switch {
+	case z.sum != "" && z.algorithm == algorithmCRC64:
+		set(h, headerCRC64, z.sum)
+	case z.sum != "":
 		h.Set("X-Amz-Checksum-"+z.algorithm, z.sum)
 	}
 }

@@ -10,7 +10,8 @@ import (
 type tellKey struct{}
 
 // Telling returns a context for one request with which the bytes of an object tell that they move,
-// while they do: moved is called with how many. What is sent once more is taken back before.
+// while they do: moved is called with how many. What is sent once more is taken back before. A body
+// that is sent in one go does not tell of itself.
 func Telling(ctx context.Context, moved func(bytes int64)) context.Context {
 	return context.WithValue(ctx, tellKey{}, moved)
 }
@@ -19,7 +20,7 @@ func Telling(ctx context.Context, moved func(bytes int64)) context.Context {
 // try that failed.
 func (w *wire) tell(r *http.Request, t *try) (retract func()) {
 	moved, ok := r.Context().Value(tellKey{}).(func(int64))
-	if !ok || r.Body == nil || r.Body == http.NoBody || t.op != putObject && t.op != uploadPart {
+	if !ok || r.Body == nil || r.ContentLength <= atOnce || t.op != putObject && t.op != uploadPart {
 		return func() {}
 	}
 	body := &telling{ReadCloser: r.Body, moved: moved}

@@ -32,6 +32,10 @@ type wire struct {
 // at once, and some more for the moments in between.
 const idleConns = 128
 
+// atOnce is how many bytes are read or written at once. A body of no more goes with its headers, if
+// nothing stands between it and the transport.
+const atOnce = 64 << 10
+
 // newWire tunes a transport of the SDK, which brings the proxy and the certificates.
 func newWire(t *http.Transport, c Config) *wire {
 	w := &wire{transport: t, limit: c.Limit, debug: c.Debug, requests: make(map[string]int64)}
@@ -47,7 +51,7 @@ func newWire(t *http.Transport, c Config) *wire {
 	t.TLSHandshakeTimeout = connect
 	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = idleConns, idleConns, 0
 	t.IdleConnTimeout = 50 * time.Second
-	t.ReadBufferSize, t.WriteBufferSize = 64<<10, 64<<10
+	t.ReadBufferSize, t.WriteBufferSize = atOnce, atOnce
 	t.DisableCompression = true // an object is what is stored, and its size is that
 	// HTTP/2 would put all requests on one connection.
 	t.ForceAttemptHTTP2 = false
@@ -71,7 +75,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	if !ok {
 		t = &try{op: "other"}
 	}
-	t.sent, t.url = true, r.URL.Redacted()
+	t.sent, t.url = true, r.URL
 	w.mu.Lock()
 	w.requests[t.op]++
 	w.mu.Unlock()

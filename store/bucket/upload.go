@@ -43,8 +43,8 @@ func (s *S3) begin(ctx context.Context, key string, o PutOptions, algorithm stri
 	out, err := send(ctx, s, c, s.client.CreateMultipartUpload, in, with(func(h http.Header) {
 		o.Headers.write(h)
 		o.Terms.write(h)
-		put(h, "X-Amz-Tagging", o.Tags)
-		put(h, "X-Amz-Checksum-Algorithm", algorithm)
+		set(h, "X-Amz-Tagging", o.Tags)
+		set(h, "X-Amz-Checksum-Algorithm", algorithm)
 		if algorithm == algorithmCRC64 {
 			h.Set("X-Amz-Checksum-Type", string(types.ChecksumTypeFullObject)) // others have other defaults
 		}
