@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -239,19 +240,18 @@ func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change
 	made := make([]*manifest.Change, len(batch))
 	ends := make([]*history.Outcome, len(batch))
 	var g errgroup.Group
-	g.SetLimit(min(filesAtOnce, r.gate.Most()))
+	var begun atomic.Int64
+	for range min(filesAtOnce, r.gate.Most(), len(batch)) {
+		g.Go(func() error { // many actions for each goroutine, whose stack has to grow once only
+			for i := begun.Add(1) - 1; i < int64(len(batch)) && ctx.Err() == nil; i = begun.Add(1) - 1 {
+				made[i], ends[i] = r.carry(ctx, batch[i], end)
+			}
+			return nil
+		})
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for i, a := range batch {
-			if ctx.Err() != nil {
-				break
-			}
-			g.Go(func() error {
-				made[i], ends[i] = r.carry(ctx, a, end)
-				return nil
-			})
-		}
 		g.Wait()
 	}()
 	err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent})

@@ -17,8 +17,9 @@ type budget struct {
 	kept []*sync.Pool // of buffers of size bytes, of half as many, and so on
 }
 
-// keptSizes is how many sizes of buffers are kept. Smaller ones are left to the garbage collector.
-const keptSizes = 4
+// keptSizes is how many sizes of buffers are kept, down to some KiB. Smaller ones are left to the
+// garbage collector.
+const keptSizes = 12
 
 func newBudget(p Parts) budget {
 	b := budget{left: semaphore.NewWeighted(memoryLimit), size: min(p.of(0), mostBuffer)}

@@ -18,6 +18,9 @@ const (
 
 // asked returns the headers that an object is to have because somebody asked for them.
 func (r *run) asked(key string) headers.Set {
+	if r.o.Rules == nil {
+		return r.o.Headers
+	}
 	return r.o.Rules.For(key).Over(r.o.Headers)
 }
 
