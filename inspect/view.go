@@ -75,6 +75,16 @@ func Of(name string, t manifest.Tree, b *Bucket, sub string) *View {
 	return v
 }
 
+// Yielded views entries that come from elsewhere, in key order, each time that they are asked for; their
+// objects, if b is not nil, are there.
+func Yielded(name string, entries func(context.Context) iter.Seq2[manifest.Entry, error], b *Bucket) *View {
+	v := &View{Name: name, entries: entries}
+	if b != nil {
+		v.look = b.look
+	}
+	return v
+}
+
 // Below yields the entries that are below a directory, under their keys there.
 func Below(entries iter.Seq2[manifest.Entry, error], sub string) iter.Seq2[manifest.Entry, error] {
 	return func(yield func(manifest.Entry, error) bool) {

@@ -105,6 +105,7 @@ type Summary struct {
 	Transferred int64         // uploads, downloads and copies
 	Bytes       int64         // in them
 	Proved      int64         // files or objects found to be equal without a transfer
+	Looked      int64         // bytes of files that were read to be compared with objects
 	Described   int64         // objects that got other headers without being sent
 	Deleted     int64         // files or objects
 	Failed      int64         // actions

@@ -169,6 +169,7 @@ func (r *run) readSums(ctx context.Context, key string, part int64) (sums, error
 		return sums{}, err
 	}
 	defer release()
+	r.sent.looked.Add(info.Size())
 	return sumsOf(ctx, f, buf, part)
 }
 

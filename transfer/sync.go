@@ -198,7 +198,7 @@ type run struct {
 	events chan struct{} // holds one token: who has it may report
 	sum    Summary
 	sent   struct {
-		files, bytes, proved, described, failed, left, warned atomic.Int64
+		files, bytes, proved, looked, described, failed, left, warned atomic.Int64
 	}
 	// What somebody else has changed. Who has the token of events may use toldOf and met.
 	toldOf        map[toldKey]drift.Action  // what was told
@@ -308,7 +308,7 @@ func (r *run) close() {
 	}
 	r.sum.Listed = r.listedObjects.Load()
 	r.sum.Transferred, r.sum.Bytes = r.sent.files.Load(), r.sent.bytes.Load()
-	r.sum.Proved, r.sum.Failed = r.sent.proved.Load(), r.sent.failed.Load()
+	r.sum.Proved, r.sum.Failed, r.sum.Looked = r.sent.proved.Load(), r.sent.failed.Load(), r.sent.looked.Load()
 	r.sum.Described, r.sum.Warnings = r.sent.described.Load(), r.sent.warned.Load()
 }
 

@@ -14,7 +14,9 @@ type command struct {
 	name  string
 	usage string // one line
 	paths string // what follows the options
-	about string // for the help: what it does
+	// hidden is set for what the program runs itself, and the help does not name.
+	hidden bool
+	about  string // for the help: what it does
 	// options are all that it takes.
 	options table
 	// meant are options that it does not take, and what to say to who tries.
@@ -34,7 +36,7 @@ type exitMeaning struct {
 
 // commands are all of the program, in the order of the help.
 func commands() []*command {
-	return []*command{syncCommand(), undoCommand(), verifyCommand(), diffCommand(), explainCommand(), lsCommand(), rootCommand()}
+	return []*command{syncCommand(), undoCommand(), verifyCommand(), diffCommand(), explainCommand(), lsCommand(), rootCommand(), benchCommand(), benchPlanCommand()}
 }
 
 // commandOf returns the command of a name, or nil.
@@ -50,7 +52,7 @@ func commandOf(all []*command, name string) *command {
 func (c *command) cli(status *int) *cli.Command {
 	g := &given{values: map[string]string{}}
 	return &cli.Command{
-		Name: c.name, Usage: c.usage, ArgsUsage: c.paths, Description: c.about,
+		Name: c.name, Hidden: c.hidden, Usage: c.usage, ArgsUsage: c.paths, Description: c.about,
 		CustomHelpTemplate: cli.CommandHelpTemplate + c.exitCodes(),
 		HideHelpCommand:    true, // a directory may have the name "help"
 		Flags:              c.options.flags(g),

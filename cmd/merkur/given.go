@@ -17,6 +17,7 @@ import (
 type given struct {
 	values   map[string]string // of the options that were given
 	grants   []string
+	wishes   []string // simulations
 	filters  []filter.Filter
 	noFollow bool
 }
@@ -50,6 +51,8 @@ func (s *setting) Set(value string) error {
 		g.noFollow = s.name == "no-follow-symlinks"
 	case "grants":
 		g.grants = append(g.grants, value)
+	case "simulate":
+		g.wishes = append(g.wishes, strings.Split(value, ",")...)
 	}
 	g.values[s.name] = value
 	return nil

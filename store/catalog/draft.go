@@ -22,7 +22,7 @@ import (
 type Draft struct {
 	bucket.Store
 	dir   string
-	lock  *os.File // that this process lives
+	lock  *os.File // that this process lives; nil: the directory is somebody else's, and stays
 	drawn map[string]bucket.Object
 }
 
@@ -30,7 +30,29 @@ type Draft struct {
 const (
 	draftDir  = "merkur-draft-"
 	draftLock = "merkur.lock"
+	draftKey  = ".key" // ends the name of a file that holds the key of an object
 )
+
+// DraftIn returns a draft over a store that keeps what is drawn in a directory of the caller's, which is
+// there: another process that opens it so later finds the same.
+func DraftIn(s bucket.Store, dir string) (*Draft, error) {
+	d := &Draft{Store: s, dir: dir, drawn: map[string]bucket.Object{}}
+	names, err := filepath.Glob(filepath.Join(dir, "*"+draftKey))
+	for _, name := range names {
+		var key, object []byte
+		if key, err = os.ReadFile(name); err == nil {
+			object, err = os.ReadFile(strings.TrimSuffix(name, draftKey))
+		}
+		if err != nil {
+			break
+		}
+		d.drawn[string(key)] = bucket.Object{Key: string(key), Size: int64(len(object)), ETag: fmt.Sprintf("%x", md5.Sum(object))}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the draft of a manifest in %s: %w", dir, err)
+	}
+	return d, nil
+}
 
 // NewDraft returns a draft over a store. Close removes what it keeps. What drafts of processes that
 // have died kept is removed here.
@@ -79,8 +101,11 @@ func forsaken(draft string, made time.Time) bool {
 	return lock(f) == nil
 }
 
-// Close removes what was drawn.
+// Close removes what was drawn, unless that lies in a directory of the caller's.
 func (d *Draft) Close() error {
+	if d.lock == nil {
+		return nil
+	}
 	d.lock.Close()
 	return os.RemoveAll(d.dir)
 }
@@ -141,6 +166,9 @@ func (d *Draft) Put(_ context.Context, key string, body io.ReadSeeker, size int6
 	_, err = io.Copy(io.MultiWriter(f, sum), body)
 	if cerr := f.Close(); err == nil {
 		err = cerr
+	}
+	if err == nil && d.lock == nil {
+		err = os.WriteFile(f.Name()+draftKey, []byte(key), 0o600)
 	}
 	obj := bucket.Object{Key: key, Size: size, ETag: fmt.Sprintf("%x", sum.Sum(nil))}
 	if err == nil {

@@ -70,6 +70,9 @@ var strategies = map[Name]Strategy{
 	Content: byContent, AWS: byTime, Exact: byExactTime, Size: bySize, ETag: byETag,
 }
 
+// Names are all of them, in the order in which they are told: the usual one first.
+func Names() []Name { return []Name{Content, AWS, Size, Exact, ETag} }
+
 // Parse reads the name of a strategy.
 func Parse(s string) (Name, error) {
 	if _, ok := strategies[Name(s)]; !ok {

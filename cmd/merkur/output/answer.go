@@ -2,6 +2,7 @@ package output
 
 import (
 	"bufio"
+	"fmt"
 	"sync"
 
 	"merkur/hashing"
@@ -64,6 +65,20 @@ func (a *Answer) Line(text string) {
 	if a.o.Verbosity != Nothing && !a.o.JSON {
 		a.note(a.out.line(text, fine))
 	}
+}
+
+// Width is how many columns the answer has; 0: any number, since it goes to no terminal.
+func (a *Answer) Width() int { return a.out.columns() }
+
+// Passing shows on a terminal what is being done, in a line that the next one replaces; an empty one
+// takes it away. Nothing else is to be printed before that.
+func (a *Answer) Passing(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.o.Verbosity == Nothing || !a.err.terminal() {
+		return
+	}
+	_, _ = fmt.Fprintf(a.err.w, "\r\x1b[K%s", cut(visible(text, inText), a.err.columns()-1)) // there is nowhere to tell it
 }
 
 // Warn tells that something was left out.

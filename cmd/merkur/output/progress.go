@@ -178,7 +178,11 @@ func scanned(c counts, columns int) string {
 	return cut(fmt.Sprintf("Scanned %d file(s)", c.scanned), columns)
 }
 
-func cut(text string, columns int) string { return text[:max(0, min(len(text), columns))] }
+// cut is the beginning of a text that has room in so many columns.
+func cut(text string, columns int) string {
+	runes := []rune(text)
+	return string(runes[:max(0, min(len(runes), columns))])
+}
 
 // widest is how many columns of a terminal a line uses at most.
 const widest = 110

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"merkur/lab"
+	"merkur/store/catalog"
+	"merkur/transfer"
+)
+
+// benchPlanCommand is what "merkur bench" measures: one dry run of sync that prints its plan for lab.
+func benchPlanCommand() *command {
+	return &command{
+		name:   "bench-plan",
+		hidden: true,
+		usage:  "one measurement of merkur bench, which runs it",
+		paths:  syncCommand().paths,
+		about:  "Plans as merkur sync --dryrun does, and prints the plan for merkur bench.",
+		options: append(planOptions(), group{"9. Measuring", []option{
+			{name: "draft", kind: valued, ours: true, usage: "the manifest of the bucket is kept in `DIR`"},
+			{name: "clock-ahead", kind: valued, ours: true, usage: "files are older than they are by `TIME`"},
+		}}),
+		codes: []exitMeaning{{exitDone, "the plan has an end, be it an error"}, {exitFailed, "it has none"}},
+		run:   runBenchPlan,
+	}
+}
+
+// planOptions are those of sync that a bench may pass on.
+func planOptions() table { return append(table{}, syncOptions...) }
+
+func runBenchPlan(ctx context.Context, g *given, paths []string) (int, error) {
+	g.values["dryrun"] = ""
+	rec := lab.NewRecorder(os.Stdout)
+	end, err := plan(ctx, g, paths, rec)
+	if err != nil {
+		end.Error = err.Error()
+	}
+	if err := rec.End(end); err != nil {
+		return exitFailed, fmt.Errorf("print: %w", err)
+	}
+	return exitDone, nil
+}
+
+// plan carries out the dry run, and tells what it took.
+func plan(ctx context.Context, g *given, paths []string, rec *lab.Recorder) (end lab.End, err error) {
+	q, err := readRequest(g, paths)
+	if err != nil {
+		return end, err
+	}
+	stores, err := q.open(ctx, func(string) {})
+	if err != nil {
+		return end, err
+	}
+	defer func() {
+		end.Requests, end.Memory = requestsOf(stores), lab.PeakMemory()
+	}()
+	closeCache, err := q.rehearse()
+	if err != nil {
+		return end, err
+	}
+	o := &q.options
+	o.Report = func(e transfer.Event) {
+		if e.Done != nil && e.Done.Verb != transfer.Delete && e.Done.Verb != transfer.Describe {
+			rec.Transfer(e.Done.Key, e.Done.Size())
+		}
+	}
+	sum, err := transfer.Sync(ctx, *o)
+	closeCache()
+	end.Read, end.Failed, end.FileSystem = sum.Scan.HashedBytes+sum.Looked, sum.Failed, sum.Scan.FileSystem
+	return end, err
+}
+
+// rehearse has the run remember in the scratch directory, where no identity and no mark is kept, and go by
+// the draft of a manifest if there is one.
+func (q *request) rehearse() (done func(), err error) {
+	o, g := &q.options, q.given
+	done = func() {}
+	ahead, err := time.ParseDuration(g.text("clock-ahead"))
+	if err != nil {
+		return done, fmt.Errorf("--clock-ahead: %w", err)
+	}
+	o.Scan.Now = func() time.Time { return time.Now().Add(ahead) }
+	if dir := g.text("draft"); dir != "" {
+		side := &o.To
+		if q.from.remote() {
+			side = &o.From
+		}
+		if side.Store, err = catalog.DraftIn(side.Store, dir); err != nil {
+			return done, err
+		}
+	}
+	if o.Key != nil {
+		dir, err := identityDir()
+		if err != nil {
+			return done, err
+		}
+		o.FromMark, o.ToMark = catalog.NewMark(dir, o.From.Place).Frozen(), catalog.NewMark(dir, o.To.Place).Frozen()
+	}
+	dir, err := g.cacheRoot()
+	if err != nil {
+		return done, err
+	}
+	about := q.from.dir + q.to.dir
+	if about == "" {
+		about = o.From.Place + " to " + o.To.Place
+	}
+	kept := openCache(dir, about)
+	o.Scan.Cache, o.Pages, o.State = kept.Digests(), kept.Pages(), kept.State()
+	return func() { kept.Close() }, nil
+}

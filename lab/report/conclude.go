@@ -1,0 +1,159 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A standing is what a strategy did in all cases together.
+type standing struct {
+	name     string
+	failed   string // why it could not be run; empty: it could
+	missed   int64
+	needless int64
+	here     Outcome // in the first case
+	misses   []string
+	resends  []string
+}
+
+// standings are those of the strategies, in the order of the outcomes.
+func standings(cases []Case) (list []standing) {
+	at := map[string]int{}
+	for i, c := range cases {
+		for _, o := range c.Lasting() {
+			if _, known := at[o.Strategy]; !known {
+				at[o.Strategy] = len(list)
+				list = append(list, standing{name: o.Strategy})
+			}
+			s := &list[at[o.Strategy]]
+			if i == 0 {
+				s.here = o
+			}
+			if o.Error != "" {
+				s.failed = o.Error
+				continue
+			}
+			if s.missed += o.Missed; o.Missed > 0 {
+				s.misses = append(s.misses, fmt.Sprintf("%s of %s (%s)", number(o.Missed), number(c.Needed), c.Name))
+			}
+			if s.needless += o.Needless; o.Needless > 0 {
+				s.resends = append(s.resends, fmt.Sprintf("%s (%s)", number(o.Needless), c.Name))
+			}
+		}
+	}
+	return list
+}
+
+// better orders strategies: first those that miss least, of them those that transfer least for
+// nothing, and of them the one that costs the bucket least, if it costs much less, or else is faster.
+func better(a, b standing) int {
+	return cmp.Or(
+		cmp.Compare(min(len(a.failed), 1), min(len(b.failed), 1)),
+		cmp.Compare(a.missed, b.missed),
+		cmp.Compare(a.needless, b.needless),
+		cmp.Compare(a.here.Wall, b.here.Wall))
+}
+
+// Conclude says which strategy to choose for the tree, and why: sentences that follow from the facts.
+func Conclude(r Report) []string {
+	all := standings(r.Cases)
+	if len(all) == 0 {
+		return nil
+	}
+	ranked := slices.Clone(all)
+	slices.SortStableFunc(ranked, better)
+	best := ranked[0]
+	if best.failed != "" {
+		return []string{"No strategy could be run: " + best.failed + "."}
+	}
+	lines := []string{choice(r, best)}
+	lines = append(lines, faults(ranked[1:])...)
+	lines = append(lines, equals(best, ranked[1:])...)
+	if first, ok := firstRun(r.Cases); ok && best.name == first.Strategy {
+		lines = append(lines, fmt.Sprintf("The bucket has no manifest yet: a run without one takes %s, %s and reads %s.",
+			Seconds(first.Wall), counted(first.Requests.Total(), "request"), Size(first.Read)))
+	}
+	if len(r.Cases) == 1 && flawless(all) {
+		lines = append(lines, "Nothing in this tree tells the strategies apart by their errors; --simulate shows what each does after a touch, a clone or an edit.")
+	}
+	if r.Truth.Unknown > 0 {
+		lines = append(lines, fmt.Sprintf("Of %s nobody can tell the content, so that no error is counted there; --read reads them.", counted(r.Truth.Unknown, "object")))
+	}
+	return lines
+}
+
+// choice is the sentence about the best strategy.
+func choice(r Report, s standing) string {
+	did := "it missed no change and would transfer nothing needless"
+	switch {
+	case s.missed > 0:
+		did = fmt.Sprintf("it misses least, but still %s", and(s.misses))
+	case s.needless > 0:
+		did = fmt.Sprintf("it missed no change, though it would transfer %s needlessly", and(s.resends))
+	}
+	if len(r.Cases) > 1 {
+		did += fmt.Sprintf(" in %d cases", len(r.Cases))
+	}
+	return fmt.Sprintf("Choose %s: %s. To look at the tree as it is takes it %s, %s of CPU and %s, %s in 1,000 runs.",
+		s.name, did, Seconds(s.here.Wall), Seconds(s.here.CPU), counted(s.here.Requests.Total(), "request"), Dollars(1000*s.here.Price))
+}
+
+// faults are a sentence for each strategy that has some.
+func faults(others []standing) (lines []string) {
+	for _, s := range others {
+		var parts []string
+		if s.missed > 0 {
+			parts = append(parts, "misses "+and(s.misses))
+		}
+		if s.needless > 0 {
+			parts = append(parts, "would transfer for nothing "+and(s.resends))
+		}
+		if s.failed != "" {
+			parts = []string{"could not be run: " + s.failed}
+		}
+		if len(parts) > 0 {
+			lines = append(lines, s.name+" "+strings.Join(parts, ", and ")+".")
+		}
+	}
+	return lines
+}
+
+// equals is a sentence about those that make no more errors than the best.
+func equals(best standing, others []standing) []string {
+	var parts []string
+	for _, s := range others {
+		if s.failed != "" || s.missed != best.missed || s.needless != best.needless {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s takes %s, %s, and reads %s", s.name, Seconds(s.here.Wall),
+			counted(s.here.Requests.Total(), "request"), Size(s.here.Read)))
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return []string{"Of those that do as well, " + strings.Join(parts, "; ") + "."}
+}
+
+func flawless(all []standing) bool {
+	return !slices.ContainsFunc(all, func(s standing) bool { return s.missed+s.needless > 0 || s.failed != "" })
+}
+
+// firstRun is the outcome of a run that finds no manifest.
+func firstRun(cases []Case) (Outcome, bool) {
+	for _, o := range cases[0].Outcomes {
+		if o.State == First && o.Error == "" {
+			return o, true
+		}
+	}
+	return Outcome{}, false
+}
+
+// and joins the parts of an enumeration.
+func and(parts []string) string {
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+}
