@@ -27,6 +27,7 @@ type bench struct {
 	reads     reads
 	asked     map[string]int64 // requests of the processes
 	draft     string           // the directory of the rehearsed manifest; empty: none
+	young     int64            // files of the tree as it is that are too young to be trusted
 	notes     []string
 	report    report.Report
 }
@@ -315,8 +316,11 @@ func (b *bench) finish() {
 	}
 	r.Spent = report.Counted(asked)
 	r.SpentPrice = b.o.Prices.Of(r.Spent, b.reads.bytes)
-	if r.FileSystem == "memory" {
+	if r.FileSystem == "memory" && b.young > 0 {
 		b.note("The local tree lies in memory, where a write may leave no trace: content reads all files in every run. --trust-stat has it trust size and times there.")
+	}
+	if b.young > 0 && r.FileSystem != "memory" {
+		b.note(fmt.Sprintf("%d files were written so short a while ago that content reads them again in each run; two minutes later it does not.", b.young))
 	}
 	r.Conclusion, r.Notes = report.Conclude(*r), b.notes
 }

@@ -75,6 +75,9 @@ func (b *bench) measure(ctx context.Context, c *contender) error {
 		return err
 	}
 	got.carried = carried
+	if c.spec.Dir == "" {
+		b.young = max(b.young, got.end.Unsettled)
+	}
 	if got.end.Error != "" {
 		c.failed = got.end.Error
 		return nil
@@ -143,6 +146,7 @@ func (b *bench) outcome(c *contender) report.Outcome {
 	o.Read = int64(report.Median(of(func(s sample) float64 { return float64(s.end.Read) })))
 	last := c.samples[len(c.samples)-1]
 	o.Requests = report.Counted(last.end.Requests).Plus(last.carried)
+	o.Requests.Get += last.end.Drawn
 	if b.keeps(c) {
 		o.Requests = o.Requests.Plus(report.Committing(o.Transfers))
 	}

@@ -17,12 +17,13 @@ type record struct {
 
 // An End is what a process tells of itself in the end.
 type End struct {
-	Read       int64            `json:"read"` // bytes of local files
-	Requests   map[string]int64 `json:"requests"`
-	Memory     int64            `json:"memory"` // the most that it had; 0: not known
-	Failed     int64            `json:"failed"` // actions
-	FileSystem string           `json:"file_system"`
-	Error      string           `json:"error,omitempty"` // what ended it
+	Read      int64            `json:"read"` // bytes of local files
+	Requests  map[string]int64 `json:"requests"`
+	Drawn     int64            `json:"drawn"`           // gets that would be requests, were the draft of the manifest in the bucket
+	Memory    int64            `json:"memory"`          // the most that it had; 0: not known
+	Failed    int64            `json:"failed"`          // actions
+	Unsettled int64            `json:"unsettled"`       // files that are too young to be trusted
+	Error     string           `json:"error,omitempty"` // what ended it
 }
 
 // A Recorder prints a plan.

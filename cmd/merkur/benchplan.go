@@ -54,8 +54,14 @@ func plan(ctx context.Context, g *given, paths []string, rec *lab.Recorder) (end
 	if err != nil {
 		return end, err
 	}
+	draft, err := q.putDraft()
+	if err != nil {
+		return end, err
+	}
 	defer func() {
-		end.Requests, end.Memory = requestsOf(stores), lab.PeakMemory()
+		if end.Requests, end.Memory = requestsOf(stores), lab.PeakMemory(); draft != nil {
+			end.Drawn = draft.Drawn()
+		}
 	}()
 	closeCache, err := q.rehearse()
 	if err != nil {
@@ -69,12 +75,27 @@ func plan(ctx context.Context, g *given, paths []string, rec *lab.Recorder) (end
 	}
 	sum, err := transfer.Sync(ctx, *o)
 	closeCache()
-	end.Read, end.Failed, end.FileSystem = sum.Scan.HashedBytes+sum.Looked, sum.Failed, sum.Scan.FileSystem
+	end.Read, end.Failed, end.Unsettled = sum.Scan.HashedBytes+sum.Looked, sum.Failed, sum.Scan.UnsettledFiles
 	return end, err
 }
 
-// rehearse has the run remember in the scratch directory, where no identity and no mark is kept, and go by
-// the draft of a manifest if there is one.
+// putDraft has the run go by the draft of a manifest, if there is one.
+func (q *request) putDraft() (draft *catalog.Draft, err error) {
+	dir := q.given.text("draft")
+	if dir == "" {
+		return nil, nil
+	}
+	side := &q.options.To
+	if q.from.remote() {
+		side = &q.options.From
+	}
+	if draft, err = catalog.DraftIn(side.Store, dir); err == nil {
+		side.Store = draft
+	}
+	return draft, err
+}
+
+// rehearse has the run remember in the scratch directory. It takes no identity and moves no mark.
 func (q *request) rehearse() (done func(), err error) {
 	o, g := &q.options, q.given
 	done = func() {}
@@ -83,15 +104,6 @@ func (q *request) rehearse() (done func(), err error) {
 		return done, fmt.Errorf("--clock-ahead: %w", err)
 	}
 	o.Scan.Now = func() time.Time { return time.Now().Add(ahead) }
-	if dir := g.text("draft"); dir != "" {
-		side := &o.To
-		if q.from.remote() {
-			side = &o.From
-		}
-		if side.Store, err = catalog.DraftIn(side.Store, dir); err != nil {
-			return done, err
-		}
-	}
 	if o.Key != nil {
 		dir, err := identityDir()
 		if err != nil {

@@ -14,18 +14,19 @@ type standing struct {
 	missed   int64
 	needless int64
 	here     Outcome // in the first case
+	blind    string  // what it cannot see; empty: nothing
 	misses   []string
 	resends  []string
 }
 
 // standings are those of the strategies, in the order of the outcomes.
-func standings(cases []Case) (list []standing) {
+func standings(r Report) (list []standing) {
 	at := map[string]int{}
-	for i, c := range cases {
+	for i, c := range r.Cases {
 		for _, o := range c.Lasting() {
 			if _, known := at[o.Strategy]; !known {
 				at[o.Strategy] = len(list)
-				list = append(list, standing{name: o.Strategy})
+				list = append(list, standing{name: o.Strategy, blind: blindness(o.Strategy, r.Direction)})
 			}
 			s := &list[at[o.Strategy]]
 			if i == 0 {
@@ -46,19 +47,35 @@ func standings(cases []Case) (list []standing) {
 	return list
 }
 
+// blindness says what a strategy cannot see, whether or not a case has shown it; empty: nothing.
+func blindness(strategy, direction string) string {
+	switch {
+	case strategy == "size":
+		return "cannot see a change that keeps the size"
+	case strategy == "exact" && direction == "download":
+		return "cannot see a change that keeps size and time"
+	case strategy == "aws" && direction == "download":
+		return "cannot see a newer object of the same size"
+	case strategy == "aws" || strategy == "exact":
+		return "cannot see a change that keeps the size and has an older time"
+	}
+	return ""
+}
+
 // better orders strategies: first those that miss least, of them those that transfer least for
-// nothing, and of them the one that costs the bucket least, if it costs much less, or else is faster.
+// nothing, of them those that look at content, and of them the one that is faster.
 func better(a, b standing) int {
 	return cmp.Or(
 		cmp.Compare(min(len(a.failed), 1), min(len(b.failed), 1)),
 		cmp.Compare(a.missed, b.missed),
 		cmp.Compare(a.needless, b.needless),
+		cmp.Compare(min(len(a.blind), 1), min(len(b.blind), 1)),
 		cmp.Compare(a.here.Wall, b.here.Wall))
 }
 
 // Conclude says which strategy to choose for the tree, and why: sentences that follow from the facts.
 func Conclude(r Report) []string {
-	all := standings(r.Cases)
+	all := standings(r)
 	if len(all) == 0 {
 		return nil
 	}
@@ -82,6 +99,18 @@ func Conclude(r Report) []string {
 		lines = append(lines, fmt.Sprintf("Of %s nobody can tell the content, so that no error is counted there; --read reads them.", counted(r.Truth.Unknown, "object")))
 	}
 	return lines
+}
+
+// Choice names the strategy to choose; empty: none could be run.
+func Choice(r Report) string {
+	all := standings(r)
+	if len(all) == 0 {
+		return ""
+	}
+	if best := slices.MinFunc(all, better); best.failed == "" {
+		return best.name
+	}
+	return ""
 }
 
 // choice is the sentence about the best strategy.
@@ -127,13 +156,17 @@ func equals(best standing, others []standing) []string {
 		if s.failed != "" || s.missed != best.missed || s.needless != best.needless {
 			continue
 		}
-		parts = append(parts, fmt.Sprintf("%s takes %s, %s, and reads %s", s.name, Seconds(s.here.Wall),
-			counted(s.here.Requests.Total(), "request"), Size(s.here.Read)))
+		text := fmt.Sprintf("%s takes %s, %s, and reads %s", s.name, Seconds(s.here.Wall),
+			counted(s.here.Requests.Total(), "request"), Size(s.here.Read))
+		if s.blind != "" {
+			text += ", but " + s.blind
+		}
+		parts = append(parts, text)
 	}
 	if len(parts) == 0 {
 		return nil
 	}
-	return []string{"Of those that do as well, " + strings.Join(parts, "; ") + "."}
+	return []string{"Of those that made no more errors, " + strings.Join(parts, "; ") + "."}
 }
 
 func flawless(all []standing) bool {

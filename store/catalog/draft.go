@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"merkur/manifest"
@@ -24,6 +25,7 @@ type Draft struct {
 	dir   string
 	lock  *os.File // that this process lives; nil: the directory is somebody else's, and stays
 	drawn map[string]bucket.Object
+	gets  atomic.Int64 // of what was drawn
 }
 
 // Names of what a Draft keeps.
@@ -115,12 +117,16 @@ func (d *Draft) file(key string) string {
 	return filepath.Join(d.dir, fmt.Sprintf("%x", tag[:]))
 }
 
+// Drawn is how many gets were answered from what was drawn, and so did not reach the bucket.
+func (d *Draft) Drawn() int64 { return d.gets.Load() }
+
 // Get reads what was drawn, else what the bucket holds.
 func (d *Draft) Get(ctx context.Context, key string, o bucket.GetOptions) (io.ReadCloser, bucket.Object, error) {
 	obj, ok := d.drawn[key]
 	if !ok {
 		return d.Store.Get(ctx, key, o)
 	}
+	d.gets.Add(1)
 	switch {
 	case o.IfNoneMatch == obj.ETag:
 		return nil, obj, bucket.ErrNotModified
