@@ -37,14 +37,33 @@ func standings(r Report) (list []standing) {
 				continue
 			}
 			if s.missed += o.Missed; o.Missed > 0 {
-				s.misses = append(s.misses, fmt.Sprintf("%s of %s (%s)", number(o.Missed), number(c.Needed), c.Name))
+				s.misses = append(s.misses, share(o.Missed, c.Needed)+after(c.Name))
 			}
 			if s.needless += o.Needless; o.Needless > 0 {
-				s.resends = append(s.resends, fmt.Sprintf("%s (%s)", number(o.Needless), c.Name))
+				s.resends = append(s.resends, counted(o.Needless, "file")+after(c.Name))
 			}
 		}
 	}
 	return list
+}
+
+// share is a part of some changes in words.
+func share(n, of int64) string {
+	switch {
+	case n == of && n == 1:
+		return "the one change"
+	case n == of:
+		return "all " + counted(of, "change")
+	}
+	return number(n) + " of " + counted(of, "change")
+}
+
+// after says of which case something is true.
+func after(name string) string {
+	if name == AsItIs {
+		return " of the tree as it is"
+	}
+	return " after " + name
 }
 
 // blindness says what a strategy cannot see, whether or not a case has shown it; empty: nothing.
@@ -118,35 +137,52 @@ func choice(r Report, s standing) string {
 	did := "it missed no change and would transfer nothing needless"
 	switch {
 	case s.missed > 0:
-		did = fmt.Sprintf("it misses least, but still %s", and(s.misses))
+		did = "it misses least, but still " + and(s.misses)
 	case s.needless > 0:
-		did = fmt.Sprintf("it missed no change, though it would transfer %s needlessly", and(s.resends))
-	}
-	if len(r.Cases) > 1 {
-		did += fmt.Sprintf(" in %d cases", len(r.Cases))
+		did = "it missed no change, though it would needlessly transfer " + and(s.resends)
+	case len(r.Cases) > 1:
+		did += fmt.Sprintf(" in any of the %d cases", len(r.Cases))
 	}
 	return fmt.Sprintf("Choose %s: %s. To look at the tree as it is takes it %s, %s of CPU and %s, %s in 1,000 runs.",
 		s.name, did, Seconds(s.here.Wall), Seconds(s.here.CPU), counted(s.here.Requests.Total(), "request"), Dollars(1000*s.here.Price))
 }
 
-// faults are a sentence for each strategy that has some.
+// faults are sentences about those that have some: one about all that have the same.
 func faults(others []standing) (lines []string) {
+	names := map[string][]string{}
+	var all []string
 	for _, s := range others {
-		var parts []string
-		if s.missed > 0 {
-			parts = append(parts, "misses "+and(s.misses))
+		text := s.fault()
+		if text == "" {
+			continue
 		}
-		if s.needless > 0 {
-			parts = append(parts, "would transfer for nothing "+and(s.resends))
+		if names[text] == nil {
+			all = append(all, text)
 		}
-		if s.failed != "" {
-			parts = []string{"could not be run: " + s.failed}
-		}
-		if len(parts) > 0 {
-			lines = append(lines, s.name+" "+strings.Join(parts, ", and ")+".")
-		}
+		names[text] = append(names[text], s.name)
+	}
+	for _, text := range all {
+		lines = append(lines, and(names[text])+" "+text+".")
 	}
 	return lines
+}
+
+// fault says what a strategy does wrong; empty: nothing.
+func (s standing) fault() string {
+	if s.failed != "" {
+		return "could not be run: " + s.failed
+	}
+	var parts []string
+	if s.missed > 0 {
+		parts = append(parts, "miss "+and(s.misses))
+	}
+	if s.needless > 0 {
+		parts = append(parts, "needlessly transfer "+and(s.resends))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "would " + strings.Join(parts, ", and ")
 }
 
 // equals is a sentence about those that make no more errors than the best.

@@ -29,7 +29,7 @@ type page struct {
 	Choice     string // the strategy to choose; empty: none
 	Lead       string // the sentence about it, and the others
 	Rest       []string
-	Facts      [][2]string
+	Facts      []string
 	Charts     []chart
 	Kinds      []kind
 	Strategies []string
@@ -85,10 +85,10 @@ type example struct {
 func (r Report) page() page {
 	p := page{Report: r, Choice: Choice(r), Kinds: []kind{{"list", "LIST"}, {"head", "HEAD"}, {"get", "GET"}, {"put", "PUT"}}}
 	if len(r.Conclusion) > 0 {
-		p.Lead, p.Rest = r.Conclusion[0], r.Conclusion[1:]
+		p.Lead, p.Rest = lead(r.Conclusion[0], p.Choice), r.Conclusion[1:]
 	}
-	p.Facts = [][2]string{{"files", number(r.Files)}, {"bytes", Size(r.Bytes)}, {"objects", number(r.Truth.Objects)},
-		{"cases", number(int64(len(r.Cases)))}, {"rounds", number(int64(r.Rounds))}}
+	p.Facts = []string{counted(r.Files, "file"), Size(r.Bytes), counted(r.Truth.Objects, "object"), counted(int64(len(r.Cases)), "case"),
+		counted(int64(r.Rounds), "round"), r.Time}
 	p.Charts = charts(r.Cases[0], p.Choice)
 	for _, o := range r.Cases[0].Lasting() {
 		p.Strategies = append(p.Strategies, o.Strategy)
@@ -105,6 +105,15 @@ func (r Report) page() page {
 		r.spent()}
 	p.Method = append(p.Method, r.Notes...)
 	return p
+}
+
+// lead is the first sentence where its first words are the heading already.
+func lead(sentence, choice string) string {
+	rest, cut := strings.CutPrefix(sentence, "Choose "+choice+": ")
+	if !cut || rest == "" {
+		return sentence
+	}
+	return strings.ToUpper(rest[:1]) + rest[1:]
 }
 
 // charts are those of the first case.
@@ -168,12 +177,15 @@ func percent(value, most float64) float64 {
 }
 
 func rowOf(c Case) row {
-	r := row{Name: c.Name, About: "nothing to transfer"}
+	r := row{Name: c.Name, About: "nothing"}
 	if c.Needed > 0 {
-		r.About = counted(c.Needed, "file") + " to transfer, " + Size(c.NeededBytes)
+		r.About = counted(c.Needed, "file") + ", " + Size(c.NeededBytes)
+	}
+	if name, of, given := strings.Cut(c.Name, "="); given {
+		r.Name, r.About = name, of+": "+r.About
 	}
 	for _, o := range c.Lasting() {
-		x := cell{Strategy: o.Strategy, Class: "good", Cost: Seconds(o.Wall) + ", " + Dollars(o.Price)}
+		x := cell{Strategy: o.Strategy, Class: "good", Cost: Seconds(o.Wall) + ", " + Dollars(1000*o.Price)}
 		switch {
 		case o.Error != "":
 			x.Class, x.Cost = "fails", ""

@@ -13,7 +13,7 @@ func (r Report) Text(width int) []string {
 	lines = append(lines, wrap(r.Truth.words(), width, "")...)
 	lines = append(lines, "", "A look at the tree as it is")
 	lines = append(lines, r.costs().lines(width)...)
-	lines = append(lines, "", "Errors: changes missed, and transfers not needed")
+	lines = append(lines, "", "Errors: changes missed, and extra transfers that are not needed")
 	lines = append(lines, r.errors().lines(width)...)
 	lines = append(lines, "")
 	for _, s := range r.Conclusion {
@@ -80,15 +80,15 @@ func (r Report) errors() grid {
 	for _, c := range r.Cases {
 		row := []string{c.Name, number(c.Needed)}
 		for _, o := range c.Lasting() {
-			row = append(row, o.Verdict())
+			row = append(row, o.verdict())
 		}
 		g.rows = append(g.rows, row)
 	}
 	return g
 }
 
-// Verdict says in a few words what an outcome does wrong.
-func (o Outcome) Verdict() string {
+// verdict says in a few words what an outcome does wrong.
+func (o Outcome) verdict() string {
 	if o.Error != "" {
 		return "fails"
 	}
@@ -96,7 +96,7 @@ func (o Outcome) Verdict() string {
 	for _, p := range []struct {
 		n    int64
 		what string
-	}{{o.Missed, "missed"}, {o.Needless, "needless"}, {o.Failed, "failed"}} {
+	}{{o.Missed, "missed"}, {o.Needless, "extra"}, {o.Failed, "failed"}} {
 		if p.n > 0 {
 			parts = append(parts, number(p.n)+" "+p.what)
 		}
@@ -156,12 +156,15 @@ func (g grid) stacked(width int) (lines []string) {
 			if len(row) == len(g.head) {
 				cell = g.head[i+1] + " " + cell
 			}
-			parts = append(parts, cell)
+			parts = append(parts, strings.ReplaceAll(cell, " ", unbroken))
 		}
 		lines = append(lines, wrap("  "+strings.Join(parts, "; "), width, "  ")...)
 	}
 	return lines
 }
+
+// unbroken is a space at which no line is broken.
+const unbroken = "\u00a0"
 
 // wrap breaks a text into lines, all but the first of which are indented. A word that is longer than
 // a line stays whole.
@@ -171,7 +174,7 @@ func wrap(text string, width int, indent string) (lines []string) {
 	}
 	lead := text[:len(text)-len(strings.TrimLeft(text, " "))]
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.SplitSeq(strings.TrimLeft(text, " "), " ") {
 		switch {
 		case line == "":
 			line = lead + word
@@ -182,5 +185,9 @@ func wrap(text string, width int, indent string) (lines []string) {
 			line += " " + word
 		}
 	}
-	return append(lines, line)
+	lines = append(lines, line)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], unbroken, " ")
+	}
+	return lines
 }
