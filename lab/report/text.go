@@ -13,7 +13,8 @@ func (r Report) Text(width int) []string {
 	lines = append(lines, wrap(r.Truth.words(), width, "")...)
 	lines = append(lines, "", "A look at the tree as it is")
 	lines = append(lines, r.costs().lines(width)...)
-	lines = append(lines, "", "Errors: changes missed, and extra transfers that are not needed")
+	lines = append(lines, "")
+	lines = append(lines, wrap("Errors: changes missed, and extra transfers that are not needed", width, "")...)
 	lines = append(lines, r.errors().lines(width)...)
 	lines = append(lines, "")
 	for _, s := range r.Conclusion {
@@ -64,7 +65,7 @@ func (r Report) costs() grid {
 		row := []string{o.Label(), Seconds(o.Wall), Seconds(o.CPU), Size(o.Memory), Size(o.Read), number(o.Requests.List),
 			number(o.Requests.Head), number(o.Requests.Get), number(o.Requests.Put), Dollars(1000 * o.Price)}
 		if o.Error != "" {
-			row = []string{o.Label(), "fails: " + o.Error}
+			row = []string{o.Label(), "fails: " + strings.Join(strings.Fields(o.Error), " ")}
 		}
 		g.rows = append(g.rows, row)
 	}
@@ -124,11 +125,7 @@ func (g grid) lines(width int) (lines []string) {
 			}
 		}
 	}
-	total := 0
-	for _, w := range wide {
-		total += w + 2
-	}
-	if width > 0 && total-2 > width {
+	if width > 0 && g.width(wide) > width {
 		return g.stacked(width)
 	}
 	for _, row := range append([][]string{g.head}, g.rows...) {
@@ -145,6 +142,20 @@ func (g grid) lines(width int) (lines []string) {
 		lines = append(lines, strings.TrimRight(b.String()[2:], " "))
 	}
 	return lines
+}
+
+// width is that of the widest line of the table.
+func (g grid) width(columns []int) (most int) {
+	for _, w := range columns {
+		most += w + 2
+	}
+	most -= 2
+	for _, row := range g.rows {
+		if len(row) == 2 && len(g.head) > 2 {
+			most = max(most, columns[0]+2+utf8.RuneCountInString(row[1]))
+		}
+	}
+	return most
 }
 
 // stacked are the rows, each told in words.
