@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,6 +59,8 @@ func TestMemoryLimit(t *testing.T) {
 //	flip KEY               somebody else changes one bit in the middle of KEY
 //	exits CODE COMMAND...  runs a command, which ends with the exit code
 //	versions               the bucket keeps versions from now on
+//	kept FILE              writes into FILE what caches and state of this machine hold
+//	reads                  since the last call of this or requests, nothing was asked but listings, heads and gets
 //	ran VAR                puts the name of the run that stderr tells of into a variable
 func TestScripts(t *testing.T) {
 	server := buckettest.Start(t)
@@ -89,7 +93,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"requests": requests, "printed": printed, "object": object, "store": store, "copy": copyObject, "discard": discard,
 			"old": old, "fifo": fifo, "grow": grow, "flip": flip, "exits": exits,
-			"versions": versions, "ran": ranAs,
+			"versions": versions, "ran": ranAs, "kept": kept, "reads": reads,
 		},
 	})
 }
@@ -110,6 +114,43 @@ func requests(ts *testscript.TestScript, neg bool, args []string) {
 	if len(got) > 0 {
 		ts.Fatalf("requests besides those wanted: %v", got)
 	}
+}
+
+func reads(ts *testscript.TestScript, neg bool, args []string) {
+	proxy := ts.Value("proxy").(*buckettest.Recorder)
+	got := proxy.Counts()
+	proxy.Reset()
+	if neg || len(args) > 0 || len(got) == 0 {
+		ts.Fatalf("usage: reads; counted: %v", got)
+	}
+	for kind := range got {
+		if !slices.Contains([]string{"ListObjectsV2", "HeadObject", "GetObject"}, kind) {
+			ts.Fatalf("not only reads: %v", got)
+		}
+	}
+}
+
+// kept describes the files below the directories of caches and state, but for how long ago they were read.
+func kept(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: kept FILE")
+	}
+	var b strings.Builder
+	for _, variable := range []string{"HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"} {
+		err := filepath.WalkDir(ts.Getenv(variable), func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			fmt.Fprintln(&b, path, info.Mode(), info.Size(), info.ModTime().UnixNano())
+			return err
+		})
+		ts.Check(err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o666))
 }
 
 func printed(ts *testscript.TestScript, neg bool, args []string) {

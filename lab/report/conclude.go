@@ -52,6 +52,8 @@ func share(n, of int64) string {
 	switch {
 	case n == of && n == 1:
 		return "the one change"
+	case n == of && n == 2:
+		return "both changes"
 	case n == of:
 		return "all " + counted(of, "change")
 	}
@@ -82,13 +84,15 @@ func blindness(strategy, direction string) string {
 }
 
 // better orders strategies: first those that miss least, of them those that transfer least for
-// nothing, of them those that look at content, and of them the one that is faster.
+// nothing, of them those that look at content, of them those whose requests cost less, which is the
+// same in each bench, and of them the one that is faster.
 func better(a, b standing) int {
 	return cmp.Or(
 		cmp.Compare(min(len(a.failed), 1), min(len(b.failed), 1)),
 		cmp.Compare(a.missed, b.missed),
 		cmp.Compare(a.needless, b.needless),
 		cmp.Compare(min(len(a.blind), 1), min(len(b.blind), 1)),
+		cmp.Compare(a.here.Price, b.here.Price),
 		cmp.Compare(a.here.Wall, b.here.Wall))
 }
 

@@ -11,6 +11,8 @@ func of(strategy string, missed, needless int64, wall float64) Outcome {
 }
 
 func TestChoice(t *testing.T) {
+	cheap := of("content", 0, 0, 9)
+	cheap.Price = -1 // than nothing
 	broken := of("content", 0, 0, 0.01)
 	broken.Error = "no"
 	for _, c := range []struct {
@@ -22,6 +24,7 @@ func TestChoice(t *testing.T) {
 		{"misses least", []Outcome{of("aws", 1, 0, 0.1), of("etag", 0, 9, 9), of("size", 2, 0, 0.1)}, "etag"},
 		{"then transfers least", []Outcome{of("aws", 0, 1, 0.1), of("etag", 0, 0, 9)}, "etag"},
 		{"then looks at content", []Outcome{of("size", 0, 0, 0.1), of("etag", 0, 0, 9)}, "etag"},
+		{"then asks for less", []Outcome{of("etag", 0, 0, 0.1), cheap}, "content"},
 		{"then is faster", []Outcome{of("etag", 0, 0, 9), of("content", 0, 0, 0.2)}, "content"},
 		{"of those that run", []Outcome{broken, of("size", 5, 5, 5)}, "size"},
 		{"none runs", []Outcome{broken}, ""},

@@ -715,3 +715,35 @@ func TestNamingGivesWayToDeleting(t *testing.T) {
 	commit(t, deleting, Edit{})
 	audit(t, store, append(slices.Clone(es), entry("zz", 0)))
 }
+
+// What is drawn in a directory of the caller's is there for who opens it next, and does not reach the bucket.
+func TestDraftIn(t *testing.T) {
+	ctx := context.Background()
+	store, dir := &buckettest.Memory{}, t.TempDir()
+	es := many(3000, 0)
+	for range 2 { // the second time, as another process
+		d, err := DraftIn(store, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Open(ctx, d, Options{Prefix: "p/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.Exists() {
+			if d.Drawn() != 0 {
+				t.Errorf("%d gets of nothing", d.Drawn())
+			}
+			commit(t, c, Edit{Changes: puts(es...)})
+		} else if d.Drawn() == 0 {
+			t.Error("nobody counted the gets")
+		}
+		audit(t, d, es)
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(store.Objects()); n != 0 {
+		t.Errorf("the bucket has %d objects", n)
+	}
+}
