@@ -290,6 +290,18 @@ func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catal
 	}
 }
 
+// renewing does some work, and writes the intent again from time to time while that goes on.
+func (r *run) renewing(ctx context.Context, intent catalog.Edit, work func() error) error {
+	done := make(chan struct{})
+	var failed error
+	go func() {
+		defer close(done)
+		failed = work()
+	}()
+	err := r.renewUntil(ctx, done, intent)
+	return errors.Join(err, failed)
+}
+
 // preview tells what would be done about a batch, in key order.
 func (r *run) preview(ctx context.Context, actions []Action) error {
 	equal, errs, err := r.proofs(ctx, actions)

@@ -282,22 +282,24 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 		}
 		return nil, nil
 	}
-	safe, _, err := r.secure(ctx, deletings(doomed))
-	if err != nil {
+	if err := r.record(ctx, deletings(doomed)); err != nil {
 		return nil, err
 	}
-	goes := map[string]bool{}
-	for i := range safe {
-		goes[safe[i].Key] = true
-	}
-	back, err := r.deleteAll(ctx, safe)
-	if err != nil {
-		return nil, err
-	}
-	for i := range doomed {
-		if !goes[doomed[i].Key] {
-			back = append(back, manifest.Change{Key: doomed[i].Key, New: &doomed[i]})
+	var back []manifest.Change
+	err = r.renewing(ctx, catalog.Edit{Range: r.intent, Doomed: doomed}, func() error {
+		failed, err := r.keepAll(ctx, doomed)
+		if err != nil {
+			return err
 		}
+		stays := func(key string) bool { return failed[key] }
+		goes := func(key string) bool { return !failed[key] }
+		if back, err = r.deleteAll(ctx, only(slices.Clone(doomed), goes)); err == nil {
+			back = append(back, named(only(slices.Clone(doomed), stays))...)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(back, func(a, b manifest.Change) int { return strings.Compare(a.Key, b.Key) })
 	return back, nil

@@ -71,14 +71,10 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 				return err
 			}
 		}
-		done := make(chan struct{})
-		var stopped error
-		go func() {
-			defer close(done)
-			back, stopped = delete(ctx, leaf)
-		}()
-		err = r.renewUntil(ctx, done, catalog.Edit{Range: edit.Range, Doomed: leaf})
-		return errors.Join(err, stopped)
+		return r.renewing(ctx, catalog.Edit{Range: edit.Range, Doomed: leaf}, func() (err error) {
+			back, err = delete(ctx, leaf)
+			return err
+		})
 	})
 	if err != nil {
 		return err // the note stays, and the next run does the rest
