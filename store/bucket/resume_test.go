@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -122,5 +123,37 @@ func TestDiscard(t *testing.T) {
 	}
 	if _, err := s.Resume(t.Context(), p, bucket.PutOptions{}); err == nil || len(d.open) > 0 {
 		t.Errorf("after the end: %v, open %v", err, d.open)
+	}
+}
+
+// A part whose request was cut off may be stored after its upload was aborted: the upload stays in the
+// journal, and is aborted again.
+func TestAbortWithPartsOnTheirWay(t *testing.T) {
+	s := buckettest.Start(t).Open(t, "abort")
+	d := &diary{open: map[string]bucket.Pending{}}
+	s.KeepJournal(d)
+	for _, cutOff := range []bool{false, true} {
+		up, err := s.Upload(t.Context(), "key", bucket.PutOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		if cutOff {
+			cancel()
+		}
+		body := []byte("a part")
+		if err := up.Part(ctx, 1, bytes.NewReader(body), int64(len(body)), crc64nvme.Checksum(body)); (err != nil) != cutOff {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := up.Abort(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if open := len(d.open) == 1; open != cutOff {
+			t.Fatalf("cut off %v, in the journal %v", cutOff, open)
+		}
+	}
+	if err := s.Discard(t.Context(), d.only(t)); err != nil || len(d.open) > 0 {
+		t.Errorf("%v, open %v", err, d.open)
 	}
 }

@@ -67,6 +67,7 @@ type upload struct {
 
 	mu    sync.Mutex
 	parts map[int32]part
+	loose bool // a part failed, and may yet arrive
 }
 
 // A part is what is known about a stored part.
@@ -95,6 +96,9 @@ func (u *upload) Part(ctx context.Context, n int, body io.ReadSeeker, size int64
 	query := "partNumber=" + strconv.Itoa(n) + "&uploadId=" + url.QueryEscape(*u.id)
 	resp, err := s.ask(ctx, ask{call: c, method: http.MethodPut, query: query, header: h, hash: z.payload})
 	if err != nil {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.loose = true
 		return err
 	}
 	resp.Body.Close()
@@ -172,13 +176,20 @@ func (u *upload) all() whole {
 	return all
 }
 
-// Abort implements [Upload].
+// Abort implements [Upload]. A part that is on its way may still be stored after it, so that an upload
+// with such parts stays in the journal: who finds it there aborts it again.
 func (u *upload) Abort(ctx context.Context) error {
 	s := u.store
 	in := &s3.AbortMultipartUploadInput{Bucket: &s.name, Key: &u.key, UploadId: u.id}
 	_, err := send(ctx, s, call{op: abortMultipartUpload, key: u.key}, s.client.AbortMultipartUpload, in)
-	if err = unless(err, "NoSuchUpload"); err == nil {
+	if err = unless(err, "NoSuchUpload"); err == nil && !u.inDoubt() {
 		u.ended()
 	}
 	return err
+}
+
+func (u *upload) inDoubt() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.loose
 }
