@@ -155,6 +155,9 @@ func refusesChecksum(status int, message string) bool {
 	return false
 }
 
+// overtaken reports whether an answer may be about what an earlier try of the same write has done.
+func (e *Error) overtaken() bool { return e.kind == ErrChanged || e.Code == "NoSuchUpload" }
+
 // settle makes e the final error of a call. A doubt about an earlier try outweighs whatever
 // the last answer says: that answer may be about our own write.
 func (e *Error) settle(doubt bool) *Error {

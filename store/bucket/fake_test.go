@@ -412,6 +412,36 @@ func TestNotFoundByProxy(t *testing.T) {
 	}
 }
 
+// A write that is said to have been turned away, and whose condition holds no more on the next try, may have
+// been carried out. One that is refused for another reason was not.
+func TestTurnedAwayAndCarriedOut(t *testing.T) {
+	tests := []struct {
+		status int
+		code   string
+		want   error
+	}{
+		{http.StatusPreconditionFailed, "PreconditionFailed", bucket.ErrUncertain},
+		{http.StatusNotFound, "NoSuchKey", bucket.ErrUncertain},
+		{http.StatusForbidden, "AccessDenied", nil},
+	}
+	for _, test := range tests {
+		for _, throttled := range []bool{true, false} {
+			tries := 0
+			s := fake(t, func(w http.ResponseWriter, r *http.Request) {
+				if tries++; tries == 1 && throttled {
+					answer(w, http.StatusServiceUnavailable, "SlowDown", "")
+					return
+				}
+				answer(w, test.status, test.code, "")
+			})
+			err := putNew(t.Context(), s, bucket.Condition{IfMatch: "etag"})
+			if err == nil || errors.Is(err, bucket.ErrUncertain) != (throttled && test.want != nil) {
+				t.Errorf("%s, throttled before %v: %v", test.code, throttled, err)
+			}
+		}
+	}
+}
+
 func TestPauses(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, "SlowDown", "")

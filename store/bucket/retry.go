@@ -98,7 +98,7 @@ func newRetryer() *retry.Standard {
 // run makes the tries of a call until one succeeds or no other can help. Its errors are
 // always of type *Error.
 func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) error {
-	var doubt, moved, adjusted bool
+	var doubt, turned, moved, adjusted bool
 	for n := 1; ; n++ {
 		if err := c.body.rewind(); err != nil {
 			return (&Error{Op: c.op, Key: c.key, Err: err}).settle(doubt)
@@ -126,7 +126,10 @@ func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) er
 			continue
 		}
 		again, inDoubt := judge(c, e, t, s.wire.heard.Load(), s.retryer.IsErrorRetryable(err))
-		doubt = doubt || inDoubt
+		// Who turns a write away has not looked at it, so they say. That the condition holds no more on
+		// the next try belies it.
+		doubt = doubt || inDoubt || turned && e.overtaken()
+		turned = turned || c.write && throttled(e)
 		if !again || interrupted(ctx.Err()) {
 			return e.settle(doubt)
 		}
