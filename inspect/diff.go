@@ -122,12 +122,13 @@ func decide(ctx context.Context, a, b *View, c manifest.Change) (Difference, err
 	}
 	f, g := factsOf(c.Old), factsOf(c.New)
 	said := compare(c.Old, c.New, f, g)
-	// A bucket goes first: it says in which parts the object was stored.
+	// Of a file and an object in parts the bucket goes first: it says in which parts. Else the file does,
+	// whose MD5 may be the ETag that is known already.
 	views := []*View{a, b}
 	entries, known := []*manifest.Entry{c.Old, c.New}, []*facts{&f, &g}
-	order := []int{0, 1}
-	if a.unknown != nil {
-		order = []int{1, 0}
+	order := [2]int{0, 1}
+	if a.unknown != nil && inParts(g.etag) || b.unknown != nil && !inParts(f.etag) {
+		order = [2]int{1, 0}
 	}
 	for _, i := range order {
 		if said != unclear {

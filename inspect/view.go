@@ -182,7 +182,7 @@ func (b Bucket) look(ctx context.Context, e manifest.Entry, _ need) (facts, erro
 	}
 	f.crc, f.hasCRC = o.CRC64, o.HasCRC64
 	f.isMD5 = len(o.ETag) == 2*md5.Size && b.Customer == nil && (o.Encryption == "" || o.Encryption == "AES256")
-	if !f.hasCRC && strings.Contains(o.ETag, "-") {
+	if !f.hasCRC && inParts(o.ETag) {
 		first, err := b.Store.Head(ctx, b.Prefix+e.Key, bucket.HeadOptions{Customer: b.Customer, Part: 1})
 		if err == nil {
 			f.partSize = first.Size
@@ -192,3 +192,6 @@ func (b Bucket) look(ctx context.Context, e manifest.Entry, _ need) (facts, erro
 	}
 	return f, nil
 }
+
+// inParts reports whether an ETag is that of an object that was stored in parts.
+func inParts(etag string) bool { return strings.Contains(etag, "-") }

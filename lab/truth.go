@@ -26,7 +26,6 @@ type truth struct {
 	bytes  int64           // of what is needed
 	differ map[string]bool // keys that both sides have, and that are not, or may not be, equal
 	alone  int64           // objects of unknown content that only one side has
-	read   int64           // objects that were read
 }
 
 // truth compares both sides by content, with dir in place of the local one. Every file is read.
