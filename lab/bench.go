@@ -287,7 +287,7 @@ func (b *bench) simulateOne(ctx context.Context, r *replica, w edits.Wish) error
 		}
 	}
 	steps := edits.Plan(w, b.o.Seed, r.files)
-	if err := r.apply(steps); err != nil {
+	if err := r.apply(ctx, steps); err != nil {
 		return err
 	}
 	b.tell("%s: comparing by content", w)

@@ -195,7 +195,7 @@ func TestSimulationsAreTrue(t *testing.T) {
 	for _, kind := range edits.Kinds {
 		wish := edits.Wish{Kind: kind, Share: 0.2}
 		steps := edits.Plan(wish, 3, r.files)
-		if err := r.apply(steps); err != nil {
+		if err := r.apply(ctx, steps); err != nil {
 			t.Fatal(err)
 		}
 		var want []string

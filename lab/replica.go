@@ -25,7 +25,7 @@ type replica struct {
 	files     []edits.File // in key order
 }
 
-// measure says what a copy of the tree would have in it.
+// survey says what a copy of the tree would have in it.
 func (r *replica) survey(ctx context.Context, o hashing.Options) (bytes int64, err error) {
 	o.Stat = true
 	s, err := hashing.New(r.from, o)
@@ -78,16 +78,25 @@ func (r *replica) renew(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// apply makes the edits. Undo takes them back.
-func (r *replica) apply(steps []edits.Step) error {
+// apply makes the edits, each of another file.
+func (r *replica) apply(ctx context.Context, steps []edits.Step) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(copiesAtOnce)
 	for _, s := range steps {
-		if err := apply(r.dir, s); err != nil {
-			return fmt.Errorf("edit the copy of the tree: %w", err)
-		}
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return apply(r.dir, s)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("edit the copy of the tree: %w", err)
 	}
 	return nil
 }
 
+// undo takes edits back.
 func (r *replica) undo(ctx context.Context, steps []edits.Step) error {
 	var keys []string
 	for _, s := range steps {

@@ -141,9 +141,9 @@ func choice(r Report, s standing) string {
 	did := "it missed no change and would transfer nothing needless"
 	switch {
 	case s.missed > 0:
-		did = "it misses least, but still " + and(s.misses)
+		did = "it misses least, but still " + some(s.misses)
 	case s.needless > 0:
-		did = "it missed no change, though it would needlessly transfer " + and(s.resends)
+		did = "it missed no change, though it would needlessly transfer " + some(s.resends)
 	case len(r.Cases) > 1:
 		did += fmt.Sprintf(" in any of the %d cases", len(r.Cases))
 	}
@@ -178,10 +178,10 @@ func (s standing) fault() string {
 	}
 	var parts []string
 	if s.missed > 0 {
-		parts = append(parts, "miss "+and(s.misses))
+		parts = append(parts, "miss "+some(s.misses))
 	}
 	if s.needless > 0 {
-		parts = append(parts, "needlessly transfer "+and(s.resends))
+		parts = append(parts, "needlessly transfer "+some(s.resends))
 	}
 	if len(parts) == 0 {
 		return ""
@@ -221,6 +221,15 @@ func firstRun(cases []Case) (Outcome, bool) {
 		}
 	}
 	return Outcome{}, false
+}
+
+// some are the first of many parts.
+func some(parts []string) string {
+	const shown = 3
+	if len(parts) <= shown+1 {
+		return and(parts)
+	}
+	return strings.Join(parts[:shown], ", ") + fmt.Sprintf(" and more in %d other cases", len(parts)-shown)
 }
 
 // and joins the parts of an enumeration.
