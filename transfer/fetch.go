@@ -92,6 +92,7 @@ func (r *run) fetchWhole(ctx context.Context, a Action, f io.Writer) (modified t
 	}
 	defer release()
 	v := newReceiver(a.From.Entry, r.o.From.Customer != nil)
+	defer v.end()
 	var obj bucket.Object
 	err = r.pass(ctx, a, a.From.Size, func(ctx context.Context) error {
 		obj, err = r.receive(ctx, a, 0, a.From.Size, buf, io.MultiWriter(f, v))

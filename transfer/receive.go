@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 
 	"github.com/minio/crc64nvme"
 	"github.com/zeebo/blake3"
@@ -26,7 +27,8 @@ type receiver struct {
 // newReceiver expects what is known of an object. The ETag of one with a key of its own, also of
 // the customer's, is not made of its content.
 func newReceiver(want manifest.Entry, keyed bool) *receiver {
-	v := &receiver{want: want, digest: blake3.New()}
+	v := &receiver{want: want, digest: hashers.Get().(*blake3.Hasher)}
+	v.digest.Reset()
 	if want.Unproven {
 		v.crc = crc64nvme.New()
 		if len(want.Evidence.ETag) == 2*md5.Size && !keyed {
@@ -35,6 +37,12 @@ func newReceiver(want manifest.Entry, keyed bool) *receiver {
 	}
 	return v
 }
+
+// hashers are kept for the next object: a fresh one takes more memory than most objects are large.
+var hashers = sync.Pool{New: func() any { return blake3.New() }}
+
+// end gives back what a receiver was lent. It is not to be used any more.
+func (v *receiver) end() { hashers.Put(v.digest) }
 
 func (v *receiver) Write(b []byte) (int, error) {
 	v.digest.Write(b)

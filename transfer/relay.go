@@ -81,6 +81,7 @@ func (r *run) relayWhole(ctx context.Context, a Action, o bucket.PutOptions) (e 
 	defer release()
 	w := bytes.NewBuffer(buf[:0])
 	v := newReceiver(a.From.Entry, r.o.From.Customer != nil)
+	defer v.end()
 	var obj bucket.Object
 	err = r.pass(ctx, a, 0, func(ctx context.Context) error {
 		obj, err = r.receive(ctx, a, 0, a.From.Size, make([]byte, min(r.o.Buffer, a.From.Size+1)), io.MultiWriter(w, v))
