@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"merkur/manifest"
 	"merkur/store/bucket/buckettest"
 	"merkur/transfer/pace"
 )
@@ -41,5 +42,32 @@ func TestFirstRunDiesAfterEveryRequest(t *testing.T) {
 				t.Fatalf("died after request %d (%v): the second run after that takes %v", n, last, m.calls)
 			}
 		}
+	}
+}
+
+// Where there is nothing to compare with and no cache, a first run reads each file once, when it sends it;
+// with a cache it hashes them for the next run. The manifest is the same.
+func TestFirstRunReadsOnce(t *testing.T) {
+	var roots []manifest.Root
+	for _, cached := range []bool{false, true} {
+		m := newMachine(t, &buckettest.Memory{})
+		m.write(map[string]string{"a": "1", "sub/b": "22", "sub/c": "333"})
+		uncached := func(o *Options) {
+			if !cached {
+				o.Scan.Cache = nil
+			}
+		}
+		first, err := m.try(t.Context(), uncached)
+		if err != nil || first.Transferred != 3 || first.Scan.Files != 3 || (first.Scan.HashedFiles > 0) != cached {
+			t.Errorf("with a cache %v: %+v, %v", cached, first, err)
+		}
+		roots = append(roots, first.Root)
+		m.write(map[string]string{"sub/d": "4444"})
+		if next, err := m.try(t.Context(), uncached); err != nil || next.Transferred != 1 || next.Scan.HashedFiles == 0 {
+			t.Errorf("with a cache %v, the next run: %+v, %v", cached, next, err)
+		}
+	}
+	if roots[0].Digest != roots[1].Digest {
+		t.Errorf("the trees are %x and %x", roots[0].Digest, roots[1].Digest)
 	}
 }

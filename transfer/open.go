@@ -48,13 +48,23 @@ func (r *run) open(ctx context.Context) error {
 		err = r.takeOver(ctx, &manifest.Range{}, nil, nil)
 	}
 	r.atFirst = r.catalog.Root().Top.Files
+	if r.unread = r.sendsAll(); r.unread && err == nil {
+		err = r.openLocal()
+	}
 	return err
+}
+
+// sendsAll reports whether there is no use in reading files before they are sent: no entry has a digest
+// that theirs could be equal to, and nobody keeps theirs for the next run. What is sent is hashed in
+// any case.
+func (r *run) sendsAll() bool {
+	return r.way == compare.Up && r.atFirst == 0 && r.o.Scan.Cache == nil && r.o.Scan.Tell == nil
 }
 
 // reset forgets what an earlier attempt of this run found.
 func (r *run) reset() {
 	r.release()
-	r.catalog, r.source, r.scan = nil, nil, nil
+	r.catalog, r.source, r.scan, r.unread = nil, nil, nil, false
 	r.intent, r.doubt, r.powers = nil, nil, nil
 	r.policy.unknown, r.policy.open = unknown{}, nil
 	r.cases, r.links = cases{}, &links{}
@@ -81,7 +91,7 @@ func (r *run) openLocal() error {
 	o := r.o.Scan
 	o.Select, o.Descend = r.o.Filters.Select, r.o.Filters.Descend
 	o.MaxKey = manifest.MaxKey - len(r.o.From.Prefix+r.o.To.Prefix)
-	o.Stat = r.o.Compare != compare.Content
+	o.Stat = r.o.Compare != compare.Content || r.unread
 	if r.way == compare.Down {
 		o.Linked = r.links.add
 	}
