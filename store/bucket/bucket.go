@@ -254,10 +254,21 @@ type Tagger interface {
 	SetTags(ctx context.Context, key, tags string) error
 }
 
+// MaxBatch is how many objects one request can delete.
+const MaxBatch = 1000
+
+// A Deletion is an object to be deleted.
+type Deletion struct {
+	Key     string
+	IfMatch string // the ETag, without quotes, that it must have; empty: any
+}
+
 // A BatchDeleter removes many objects in one request. It is an optional power of a Store.
 type BatchDeleter interface {
-	// DeleteAll removes the objects without any condition and returns the errors by key.
-	DeleteAll(ctx context.Context, keys []string) map[string]error
+	// DeleteAll removes objects, each of them under its condition, and returns the errors by key.
+	// What is not there is success; of what has no error, the server has said that it is gone.
+	// Errors: as for Delete; ErrUnsupported. Many servers ignore the conditions here.
+	DeleteAll(ctx context.Context, list []Deletion) map[string]error
 }
 
 // A Lenient store can do with a server that refuses CRC-64/NVME. It is an optional power of a

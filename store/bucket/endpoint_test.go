@@ -230,7 +230,7 @@ func TestThrottled(t *testing.T) {
 	s := fake(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "<DeleteResult><Error><Key>key</Key><Code>SlowDown</Code></Error></DeleteResult>")
 	})
-	if s.DeleteAll(t.Context(), []string{"key"}); s.Throttled() != 5 {
+	if s.DeleteAll(t.Context(), []bucket.Deletion{{Key: "key"}}); s.Throttled() != 5 {
 		t.Errorf("batch: throttled %d times", s.Throttled())
 	}
 }

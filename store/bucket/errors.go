@@ -133,6 +133,8 @@ func sentinel(c call, status int, code, message string) error {
 		return ErrChanged
 	case code == "NoSuchKey", code == "NoSuchVersion", status == http.StatusNotFound && c.op == headObject:
 		return ErrNotFound
+	case c.op == deleteObjects && (status == http.StatusMethodNotAllowed || code == "MethodNotAllowed"):
+		return ErrUnsupported
 	case status == http.StatusNotImplemented, code == "NotImplemented", code == "MissingContentMD5", refusesChecksum(status, message):
 		return ErrUnsupported
 	}

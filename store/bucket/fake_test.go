@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -300,45 +299,6 @@ func TestKeysOnTheWire(t *testing.T) {
 		if want := "other/" + test.path; source != want {
 			t.Errorf("key %q is copied from %q; want %q", test.key, source, want)
 		}
-	}
-}
-
-func TestDeleteAllRetriesWhatIsLeft(t *testing.T) {
-	var mu sync.Mutex
-	var asked []string
-	s := fake(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		mu.Lock()
-		defer mu.Unlock()
-		if r.Method == http.MethodDelete {
-			asked = append(asked, "single "+r.URL.Path)
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		var keys []string
-		for _, key := range []string{"good", "slow", "bad", "none"} {
-			if strings.Contains(string(body), "<Key>"+key+"</Key>") {
-				keys = append(keys, key)
-			}
-		}
-		asked = append(asked, strings.Join(keys, " "))
-		fmt.Fprint(w, "<DeleteResult>")
-		if len(asked) < 4 {
-			fmt.Fprint(w, "<Error><Key>slow</Key><Code>SlowDown</Code></Error>")
-		}
-		if len(keys) > 1 {
-			fmt.Fprint(w, "<Error><Key>bad</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
-				"<Error><Key>none</Key><Code>NoSuchKey</Code></Error>")
-		}
-		fmt.Fprint(w, "</DeleteResult>")
-	})
-	failed := s.DeleteAll(t.Context(), []string{"good", "slow", "bad", "none", "con\x01trol"})
-	if len(failed) != 1 || failed["bad"] == nil || !strings.Contains(failed["bad"].Error(), "(AccessDenied) when calling the DeleteObjects operation") {
-		t.Errorf("failed: %v", failed)
-	}
-	want := []string{"single /bucket/con\x01trol", "good slow bad none", "slow", "slow"}
-	if !slices.Equal(asked, want) {
-		t.Errorf("asked for %q; want %q", asked, want)
 	}
 }
 

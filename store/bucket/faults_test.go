@@ -43,7 +43,7 @@ var writes = []write{
 		return s.Delete(ctx, "key", bucket.Condition{IfMatch: etag})
 	}},
 	{"delete all", "DeleteObjects", true, true, true, func(ctx context.Context, s *bucket.S3, _ string) error {
-		return s.DeleteAll(ctx, []string{"key"})["key"]
+		return s.DeleteAll(ctx, []bucket.Deletion{{Key: "key"}})["key"]
 	}},
 	{"complete", "CompleteMultipartUpload", true, false, true, func(ctx context.Context, s *bucket.S3, _ string) error {
 		return uploadNew(ctx, s, bucket.Condition{})

@@ -41,7 +41,7 @@ func each(t *testing.T, s *bucket.S3, visit func(op string, err error)) {
 	visit("CreateMultipartUpload", err)
 	_, err = s.Copy(ctx, bucket.Source{Bucket: "", Key: "src", IfMatch: ""}, "key", bucket.CopyOptions{})
 	visit("CopyObject", err)
-	visit("DeleteObjects", s.DeleteAll(ctx, []string{"key"})["key"])
+	visit("DeleteObjects", s.DeleteAll(ctx, []bucket.Deletion{{Key: "key"}})["key"])
 }
 
 func TestMissingBucket(t *testing.T) {

@@ -69,6 +69,12 @@ func watch(ctx context.Context, t *try) context.Context {
 	})
 }
 
+// doubted reports whether a try before the one that the context is for may have been carried out.
+func doubted(ctx context.Context) bool {
+	t, ok := ctx.Value(tryKey{}).(*try)
+	return ok && t.doubt
+}
+
 // Do sends one request.
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	t, ok := r.Context().Value(tryKey{}).(*try)

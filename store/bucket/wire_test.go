@@ -26,7 +26,7 @@ func obliging(w http.ResponseWriter, r *http.Request) {
 	case q.Has("uploads"):
 		io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>")
 	case q.Has("delete"):
-		io.WriteString(w, "<DeleteResult></DeleteResult>")
+		io.WriteString(w, "<DeleteResult><Deleted><Key>key</Key></Deleted></DeleteResult>")
 	case q.Has("list-type"):
 		listing(w, "")
 	case q.Has("tagging") && r.Method == http.MethodGet:
@@ -177,7 +177,7 @@ func TestEverythingOnTheWire(t *testing.T) {
 		t.Errorf("tags are %q", tags)
 	}
 	fail(s.SetTags(ctx, "key", tags))
-	fail(s.DeleteAll(ctx, []string{"key"})["key"])
+	fail(s.DeleteAll(ctx, []bucket.Deletion{{Key: "key"}})["key"])
 	xml := map[string]string{"Content-Type": "application/xml"}
 	named := map[string]string{"X-Amz-Sdk-Checksum-Algorithm": "SHA256", "X-Amz-Checksum-Sha256": sha256OfBody}
 	algorithm := map[string]string{"X-Amz-Checksum-Algorithm": "SHA256"}

@@ -51,6 +51,7 @@ func Conformance(t *testing.T, open func(t *testing.T) bucket.Store) {
 		{"Checksums", testChecksums},
 		{"Modified", testModified},
 		{"DeleteAll", testDeleteAll},
+		{"DeleteAllConditions", testDeleteAllConditions},
 	}
 	for _, p := range parts {
 		t.Run(p.name, func(t *testing.T) { p.test(t, open(t)) })
@@ -537,22 +538,4 @@ func testCopy(t *testing.T, s bucket.Store) {
 	_, err = copier.Copy(t.Context(), bucket.Source{Key: "none", IfMatch: ""}, "no", bucket.CopyOptions{})
 	want(t, "copy of nothing", err, bucket.ErrNotFound)
 	expect(t, s, "no", "")
-}
-
-func testDeleteAll(t *testing.T, s bucket.Store) {
-	deleter, ok := s.(bucket.BatchDeleter)
-	if !ok {
-		t.Skip("the store deletes one by one")
-	}
-	keys := fill(t, s, 1203)
-	gone := append([]string{"none", "x/<&>\"'\n\t+ %41"}, keys[1:]...)
-	for key, err := range deleter.DeleteAll(t.Context(), gone) {
-		t.Errorf("delete %q: %v", key, err)
-	}
-	if left := list(t, s, "", ""); !slices.Equal(left, keys[:1]) {
-		t.Errorf("%d keys are left", len(left))
-	}
-	if failed := deleter.DeleteAll(t.Context(), nil); len(failed) > 0 {
-		t.Errorf("delete of no keys: %v", failed)
-	}
 }

@@ -94,6 +94,7 @@ const (
 	Stored            // the answer is lost, but the request was carried out
 	Throttled         // the server asks for patience once too often
 	Denied            // the server does not allow it
+	Unknown           // the server knows no such request
 )
 
 // A Call is one request that a Memory got.
@@ -210,6 +211,8 @@ func failure(op Op, outcome Outcome) error {
 		return errors.New("connection reset")
 	case Throttled:
 		return &bucket.Error{Op: string(op), Code: "SlowDown", Status: 503, Message: "Please reduce your request rate."}
+	case Unknown:
+		return bucket.ErrUnsupported
 	case Denied:
 		return &bucket.Error{Op: string(op), Code: "AccessDenied", Status: 403, Message: "Access Denied"}
 	}
@@ -421,24 +424,24 @@ func (m *Memory) Delete(ctx context.Context, key string, c bucket.Condition) err
 		if c.IfNone {
 			return errors.New("a delete of what must not exist")
 		}
-		if _, exists := m.objects[key]; !exists {
-			return nil
-		}
-		if err := m.check(Delete, key, c); err != nil {
-			return err
-		}
-		m.remove(key)
-		return nil
+		return m.removeIf(Delete, key, c)
 	})
 }
 
-// remove forgets an object. The caller holds the lock.
-func (m *Memory) remove(key string) {
+// removeIf forgets an object if the condition holds, or if there is none. The caller holds the lock.
+func (m *Memory) removeIf(op Op, key string, c bucket.Condition) error {
+	if _, exists := m.objects[key]; !exists {
+		return nil
+	}
+	if err := m.check(op, key, c); err != nil {
+		return err
+	}
 	delete(m.objects, key)
 	m.order = nil
+	return nil
 }
 
-// pageSize is how many objects a request lists or deletes.
+// pageSize is how many objects a request lists.
 const pageSize = 1000
 
 // List implements [bucket.Store].

@@ -113,18 +113,21 @@ func (u *upload) end() {
 }
 
 // DeleteAll implements [bucket.BatchDeleter].
-func (m *Memory) DeleteAll(ctx context.Context, keys []string) map[string]error {
+func (m *Memory) DeleteAll(ctx context.Context, list []bucket.Deletion) map[string]error {
 	failed := make(map[string]error)
-	for batch := range slices.Chunk(keys, pageSize) {
-		err := m.do(ctx, Batch, batch[0], func() error {
-			for _, key := range batch {
-				m.remove(key)
+	for batch := range slices.Chunk(list, bucket.MaxBatch) {
+		answers := make(map[string]error)
+		err := m.do(ctx, Batch, batch[0].Key, func() error {
+			for _, d := range batch {
+				answers[d.Key] = m.removeIf(Batch, d.Key, bucket.Condition{IfMatch: d.IfMatch})
 			}
 			return nil
 		})
-		if err != nil {
-			for _, key := range batch {
-				failed[key] = err
+		for _, d := range batch {
+			if err != nil {
+				failed[d.Key] = err
+			} else if refused := answers[d.Key]; refused != nil {
+				failed[d.Key] = fmt.Errorf("%s %q: %w", Batch, d.Key, refused)
 			}
 		}
 	}

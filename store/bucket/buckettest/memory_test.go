@@ -17,6 +17,7 @@ import (
 
 func TestMemory(t *testing.T) {
 	Conformance(t, func(*testing.T) bucket.Store { return new(Memory) })
+	HeedsBatches(t, new(Memory))
 }
 
 func TestMemoryHasOneWinner(t *testing.T) {
@@ -52,7 +53,9 @@ var memoryWrites = map[Op]func(ctx context.Context, m *Memory) error{
 		return err
 	},
 	Delete: func(ctx context.Context, m *Memory) error { return m.Delete(ctx, "key", bucket.Condition{}) },
-	Batch:  func(ctx context.Context, m *Memory) error { return m.DeleteAll(ctx, []string{"key"})["key"] },
+	Batch: func(ctx context.Context, m *Memory) error {
+		return m.DeleteAll(ctx, []bucket.Deletion{{Key: "key"}})["key"]
+	},
 	Copy: func(ctx context.Context, m *Memory) error {
 		_, err := m.Copy(ctx, bucket.Source{Bucket: "", Key: "src", IfMatch: ""}, "key", bucket.CopyOptions{})
 		return err
@@ -77,6 +80,7 @@ func TestMemoryOutcomes(t *testing.T) {
 		uncertain bool
 	}{
 		{OK, true, false}, {NotStored, false, true}, {Stored, true, true}, {Throttled, false, false}, {Denied, false, false},
+		{Unknown, false, false},
 	}
 	for _, test := range tests {
 		for op, do := range memoryWrites {
@@ -106,12 +110,15 @@ func TestMemoryOutcomes(t *testing.T) {
 }
 
 func TestMemoryHeedless(t *testing.T) {
-	m := &Memory{Heedless: map[Op]bool{Delete: true}}
+	m := &Memory{Heedless: map[Op]bool{Delete: true, Batch: true}}
 	put(t, m, "key", "old", bucket.PutOptions{})
+	put(t, m, "other", "old", bucket.PutOptions{})
 	_, err := m.Put(t.Context(), "key", strings.NewReader("new"), 3, bucket.PutOptions{Condition: bucket.Condition{IfMatch: "00"}})
 	want(t, "put", err, bucket.ErrChanged)
 	want(t, "delete", m.Delete(t.Context(), "key", bucket.Condition{IfMatch: "00"}), nil)
 	expect(t, m, "key", "")
+	want(t, "delete in a batch", m.DeleteAll(t.Context(), []bucket.Deletion{{Key: "other", IfMatch: "00"}})["other"], nil)
+	expect(t, m, "other", "")
 }
 
 func TestMemoryNoChecksum(t *testing.T) {

@@ -34,6 +34,7 @@ func TestConformance(t *testing.T) {
 		}
 		return b
 	})
+	buckettest.HeedsBatches(t, open(t, flat.Start(t, "bucket"), "bucket"))
 	for _, r := range s.Requests() {
 		if r.Operation == "" || r.Status == 0 || r.Status >= 500 {
 			t.Errorf("%+v", r)
@@ -91,7 +92,11 @@ func TestHostileKeys(t *testing.T) {
 			t.Errorf("copy of %q is %q", key, o.Body)
 		}
 	}
-	for key, err := range b.DeleteAll(t.Context(), s.Keys("bucket")) {
+	var all []bucket.Deletion
+	for _, key := range s.Keys("bucket") {
+		all = append(all, bucket.Deletion{Key: key})
+	}
+	for key, err := range b.DeleteAll(t.Context(), all) {
 		t.Errorf("delete %q: %v", key, err)
 	}
 	if left := s.Keys("bucket"); len(left) > 0 {

@@ -42,6 +42,8 @@ type Server struct {
 	MinPart int64
 	// Racy has the conditions of puts checked before the body comes, and not again when it is stored.
 	Racy bool
+	// HeedlessBatch has the ETags that a request to delete many objects has for each of them ignored.
+	HeedlessBatch bool
 	// MaxCopy is how many bytes one request may copy; 0: any number. At S3 it is 5 GiB.
 	MaxCopy int64
 

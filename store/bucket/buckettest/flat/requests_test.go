@@ -265,4 +265,18 @@ func TestDeleteObjects(t *testing.T) {
 	if fmt.Sprint(s.Keys("bucket")) != "[b]" {
 		t.Errorf("left %q", s.Keys("bucket"))
 	}
+	s.Fail(func(r flat.Request) *flat.Failure {
+		if r.Operation == "DeleteObject" && r.Key == "a" {
+			return &flat.Failure{Status: 403, Code: "AccessDenied", Message: "Access Denied"}
+		}
+		return nil
+	})
+	s.HeedlessBatch = true // no request is under way
+	s.Put("bucket", "a", flat.Object{})
+	if _, _, body := send(t, s, "POST", "", "delete", h, doc); !strings.Contains(body, "<Key>a</Key><Code>AccessDenied</Code>") {
+		t.Errorf("a delete that is denied: %s", body)
+	}
+	if fmt.Sprint(s.Keys("bucket")) != "[a]" {
+		t.Errorf("without conditions, left %q", s.Keys("bucket"))
+	}
 }

@@ -151,7 +151,8 @@ type Request struct {
 
 // Fail has fail say what happens to each request from now on: it is carried out if fail returns
 // nil, else nothing is done and the failure is the answer. nil has all requests carried out. It
-// is called by many goroutines at once.
+// is called by many goroutines at once. As S3 asks for permission, of each object that a request for
+// DeleteObjects names it is asked as if that were a DeleteObject of its own, too.
 func (s *Server) Fail(fail func(Request) *Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

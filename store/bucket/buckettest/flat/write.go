@@ -106,27 +106,48 @@ func (c *call) deleteObjects() error {
 		return malformedXML
 	}
 	d := newDocument("DeleteResult")
-	err = c.server.with(c.Bucket, func(b *bucket) error {
-		for _, o := range in.Object {
-			failed := b.removeIf(o.Key, o.ETag)
-			switch {
-			case failed != nil:
-				d.begin("Error")
-				d.text("Key", o.Key)
-				d.text("Code", preconditionFailed.Code)
-				d.text("Message", preconditionFailed.Message)
-				d.end("Error")
-			case !in.Quiet:
-				d.begin("Deleted")
-				d.text("Key", o.Key)
-				d.end("Deleted")
-			}
+	for _, o := range in.Object {
+		if c.server.HeedlessBatch {
+			o.ETag = ""
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		failed, err := c.deleteOne(o.Key, o.ETag)
+		switch {
+		case err != nil:
+			return err
+		case failed != nil:
+			d.begin("Error")
+			d.text("Key", o.Key)
+			d.text("Code", failed.Code)
+			d.text("Message", failed.Message)
+			d.end("Error")
+		case !in.Quiet:
+			d.begin("Deleted")
+			d.text("Key", o.Key)
+			d.end("Deleted")
+		}
 	}
 	d.end("DeleteResult")
 	return c.answer(d)
+}
+
+// deleteOne removes one of many objects, unless its own delete would fail.
+func (c *call) deleteOne(key, match string) (*Failure, error) {
+	c.server.mu.Lock()
+	fail := c.server.fail
+	c.server.mu.Unlock()
+	if fail != nil {
+		own := c.Request
+		own.Operation, own.Key = "DeleteObject", key
+		if failed := fail(own); failed != nil {
+			return failed, nil
+		}
+	}
+	var failed *Failure
+	err := c.server.with(c.Bucket, func(b *bucket) error {
+		if b.removeIf(key, match) != nil {
+			failed = preconditionFailed
+		}
+		return nil
+	})
+	return failed, err
 }
