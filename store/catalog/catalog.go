@@ -119,13 +119,14 @@ type Catalog struct {
 	careful bool
 	// versions is set once the server named the version of a root object that it stored or read.
 	versions   bool
-	powers     Powers // what the probe found
-	leased     bool   // this run has the lease
-	doubt      string // see Doubt
-	committed  bool   // this run has stored the root
-	packed     ahead  // what was read of packs
-	packSize   int    // packSize, but for tests
-	mergeAbove int    // mergeAbove, but for tests
+	powers     Powers    // what the probe found
+	probed     time.Time // when; zero: that is not to be remembered
+	leased     bool      // this run has the lease
+	doubt      string    // see Doubt
+	committed  bool      // this run has stored the root
+	packed     ahead     // what was read of packs
+	packSize   int       // packSize, but for tests
+	mergeAbove int       // mergeAbove, but for tests
 }
 
 // Open reads the root. A prefix without one is no error: see Exists. Errors are

@@ -18,6 +18,7 @@ type Powers struct {
 	CopyConditions   bool // a copy heeds If-Match and If-None-Match of its destination, if that was asked
 	Checksums        bool // CRC-64/NVME is taken and verified
 	Atomic           bool // of several puts at once under one condition, one is carried out
+	Batches          Batches
 }
 
 // Safe reports whether commits alone keep two writers from losing each other's work.
@@ -40,8 +41,7 @@ func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
 	if p, ok := c.recallPowers(); ok {
 		return p, nil
 	}
-	// One name a writer: where deletes are not allowed, one object at most is left behind.
-	key := fmt.Sprintf("%s%s%x", c.o.Prefix, probes, c.o.Identity.Writer[:])
+	key := c.probeKey()
 	p, sure, err := c.tryPowers(ctx, key)
 	if derr := c.store.Delete(ctx, key, bucket.Condition{}); err == nil && !denied(derr) {
 		err = derr
@@ -49,11 +49,21 @@ func (c *Catalog) Probe(ctx context.Context) (p Powers, err error) {
 	if err != nil {
 		return p, fmt.Errorf("probe what the server can do: %w", err)
 	}
-	if c.o.State != nil && sure {
-		c.o.State.Remember(c.powersRecord(), p.encode(c.o.Now()))
+	if sure {
+		c.probed = c.o.Now()
+		c.rememberPowers(p)
 	}
 	return p, nil
 }
+
+// probeKey is where a probe puts its object. There is one name a writer: where deletes are not allowed, one
+// object at most is left behind.
+func (c *Catalog) probeKey() string {
+	return fmt.Sprintf("%s%s%x", c.o.Prefix, probes, c.o.Identity.Writer[:])
+}
+
+// noETag is one that no object has.
+const noETag = "00000000000000000000000000000000"
 
 // tryPowers is sure unless something passing may have kept it from the truth.
 func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure bool, err error) {
@@ -69,7 +79,6 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure boo
 	}
 	took := time.Since(begun)
 	// The conditions below do not hold. A server that heeds them refuses.
-	const noETag = "00000000000000000000000000000000"
 	_, exists := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
 	_, differs := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfMatch: noETag}})
 	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
@@ -123,6 +132,13 @@ func (c *Catalog) powersRecord() []byte {
 	return []byte("powers " + c.o.Place)
 }
 
+// rememberPowers remembers what was found, and when the probe was.
+func (c *Catalog) rememberPowers(p Powers) {
+	if c.o.State != nil && !c.probed.IsZero() {
+		c.o.State.Remember(c.powersRecord(), p.encode(c.probed))
+	}
+}
+
 func (p Powers) encode(now time.Time) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(now.UnixNano()))
 	for _, power := range []bool{p.PutConditions, p.DeleteConditions, p.CopyConditions, p.Checksums, p.Atomic} {
@@ -132,18 +148,28 @@ func (p Powers) encode(now time.Time) []byte {
 			b = append(b, 0)
 		}
 	}
-	return b
+	return append(b, byte(p.Batches))
 }
 
+// recallPowers returns what was found before. Older versions of this program asked nothing about batches.
 func (c *Catalog) recallPowers() (p Powers, ok bool) {
 	if c.o.State == nil {
 		return p, false
 	}
 	b := c.o.State.Recall(c.powersRecord())
-	if len(b) != 13 {
+	switch {
+	case len(b) == 13:
+	case len(b) == 14 && Batches(b[13]) <= BatchesIgnore:
+		p.Batches = Batches(b[13])
+	default:
 		return p, false
 	}
-	age := c.o.Now().UnixNano() - int64(binary.LittleEndian.Uint64(b))
-	p = Powers{PutConditions: b[8] == 1, DeleteConditions: b[9] == 1, CopyConditions: b[10] == 1, Checksums: b[11] == 1, Atomic: b[12] == 1}
-	return p, age >= 0 && age < int64(keepPowers)
+	then := time.Unix(0, int64(binary.LittleEndian.Uint64(b)))
+	p.PutConditions, p.DeleteConditions, p.CopyConditions, p.Checksums, p.Atomic = b[8] == 1, b[9] == 1, b[10] == 1, b[11] == 1, b[12] == 1
+	age := c.o.Now().Sub(then)
+	if age < 0 || age >= keepPowers {
+		return Powers{}, false
+	}
+	c.probed = then
+	return p, true
 }

@@ -20,11 +20,11 @@ func TestProbe(t *testing.T) {
 		store *buckettest.Memory
 		want  Powers
 	}{
-		"all":                  {&buckettest.Memory{}, Powers{true, true, true, true, true}},
-		"no conditions":        {heedless(buckettest.Put, buckettest.Delete), Powers{false, false, true, true, false}},
-		"no delete conditions": {heedless(buckettest.Delete), Powers{true, false, true, true, true}},
-		"racy":                 {&buckettest.Memory{Racy: true}, Powers{true, true, true, true, false}},
-		"no checksums":         {&buckettest.Memory{NoChecksum: true}, Powers{true, true, true, false, true}},
+		"all":                  {&buckettest.Memory{}, Powers{true, true, true, true, true, BatchesUnknown}},
+		"no conditions":        {heedless(buckettest.Put, buckettest.Delete), Powers{false, false, true, true, false, BatchesUnknown}},
+		"no delete conditions": {heedless(buckettest.Delete), Powers{true, false, true, true, true, BatchesUnknown}},
+		"racy":                 {&buckettest.Memory{Racy: true}, Powers{true, true, true, true, false, BatchesUnknown}},
+		"no checksums":         {&buckettest.Memory{NoChecksum: true}, Powers{true, true, true, false, true, BatchesUnknown}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWriter(c.store)
