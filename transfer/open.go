@@ -295,6 +295,7 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 	if err := r.record(ctx, deletings(doomed)); err != nil {
 		return nil, err
 	}
+	r.learnTogether(ctx, uint64(len(doomed)))
 	var back []manifest.Change
 	err = r.renewing(ctx, catalog.Edit{Range: r.intent, Doomed: doomed}, func() error {
 		failed, err := r.keepAll(ctx, doomed)

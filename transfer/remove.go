@@ -33,6 +33,7 @@ func (r *run) remove(ctx context.Context) error {
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
+	r.learnTogether(ctx, r.doomed.n+r.strays.n)
 	delete := r.deleteAll
 	if r.tree != nil {
 		delete = r.unlinkAll
@@ -218,56 +219,36 @@ func (r *run) secure(ctx context.Context, deletes []Action) (safe []manifest.Ent
 	return only(leaf, func(key string) bool { return !failed[key] }), true, err
 }
 
-// deleteEach deletes objects at once. It returns those that could not be deleted, and those that are
-// not the objects that were to be deleted. An error says why it did not come to its end.
+// deleteEach deletes objects at once, several with one request where that is as good. It returns those
+// that could not be deleted, and those that are not the objects that were to be deleted. An error says why
+// it did not come to its end.
 func (r *run) deleteEach(outer context.Context, leaf []manifest.Entry) (failed, met []manifest.Entry, err error) {
 	ctx, end := context.WithCancelCause(outer)
 	defer end(nil)
-	outcome := make([]error, len(leaf))
-	ends := make([]*history.Outcome, len(leaf))
-	var deleted atomic.Int64
+	d := newDeletes(leaf, end)
+	r.deleteTogether(ctx, d)
 	var g errgroup.Group
 	g.SetLimit(min(deletesAtOnce, r.gate.Most()))
 	for i := range leaf {
+		if d.ended[i] {
+			continue
+		}
 		g.Go(func() error {
-			a := deleting(&leaf[i])
-			err := r.pass(ctx, a, 0, func(ctx context.Context) error { return r.deleteObject(ctx, a.Old) })
-			if err == nil {
-				ends[i] = &history.Outcome{Key: a.Key}
-			} else if ctx.Err() != nil || hopeless(err) != nil || isUncertain(err) {
-				ends[i] = &history.Outcome{Key: a.Key, Doubt: true}
-			}
-			foreign := errors.Is(err, errForeign)
-			switch {
-			case err == nil:
-				deleted.Add(1)
-				r.report(Event{Done: &a})
-			case hopeless(err) != nil:
-				end(hopeless(err))
-			case ctx.Err() != nil:
-			case foreign && r.past == nil && r.o.Compare == compare.Content:
-				outcome[i] = err
-			default:
-				r.fail(a, err)
-				if !foreign && !r.absent(ctx, a.Old) {
-					outcome[i] = err
-				}
-				if errors.Is(err, bucket.ErrUncertain) {
-					r.doubtful(a.Key) // it may still be carried out
-				}
-			}
+			r.finish(ctx, d, i, r.pass(ctx, deleting(&leaf[i]), 0, func(ctx context.Context) error {
+				return r.deleteObject(ctx, &leaf[i], d.doubt[i])
+			}))
 			return nil
 		})
 	}
 	g.Wait()
-	for _, end := range ends {
+	for _, end := range d.ends {
 		r.ledger.note(end)
 	}
-	r.sum.Deleted += deleted.Load()
+	r.sum.Deleted += d.deleted.Load()
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
-	for i, err := range outcome {
+	for i, err := range d.outcome {
 		switch {
 		case errors.Is(err, errForeign):
 			met = append(met, leaf[i])
@@ -276,6 +257,52 @@ func (r *run) deleteEach(outer context.Context, leaf []manifest.Entry) (failed, 
 		}
 	}
 	return failed, met, nil
+}
+
+// A deletes is a leaf of objects that are being deleted. Who deletes an object has what is at its index.
+type deletes struct {
+	leaf    []manifest.Entry
+	doubt   []error // of an earlier try, which may have been carried out
+	ended   []bool
+	outcome []error // of those that are still there
+	ends    []*history.Outcome
+	deleted atomic.Int64
+	end     func(error) // ends all of them
+}
+
+func newDeletes(leaf []manifest.Entry, end func(error)) *deletes {
+	n := len(leaf)
+	return &deletes{leaf: leaf, doubt: make([]error, n), ended: make([]bool, n), outcome: make([]error, n), ends: make([]*history.Outcome, n), end: end}
+}
+
+// finish draws the conclusions from how the delete of the ith object ended.
+func (r *run) finish(ctx context.Context, d *deletes, i int, err error) {
+	a := deleting(&d.leaf[i])
+	d.ended[i] = true
+	if err == nil {
+		d.ends[i] = &history.Outcome{Key: a.Key}
+	} else if ctx.Err() != nil || hopeless(err) != nil || isUncertain(err) {
+		d.ends[i] = &history.Outcome{Key: a.Key, Doubt: true}
+	}
+	foreign := errors.Is(err, errForeign)
+	switch {
+	case err == nil:
+		d.deleted.Add(1)
+		r.report(Event{Done: &a})
+	case hopeless(err) != nil:
+		d.end(hopeless(err))
+	case ctx.Err() != nil:
+	case foreign && r.past == nil && r.o.Compare == compare.Content:
+		d.outcome[i] = err
+	default:
+		r.fail(a, err)
+		if !foreign && !r.absent(ctx, a.Old) {
+			d.outcome[i] = err
+		}
+		if errors.Is(err, bucket.ErrUncertain) {
+			r.doubtful(a.Key) // it may still be carried out
+		}
+	}
 }
 
 // unlinkAll deletes files. What another run of this program or anybody else has put in their
@@ -321,17 +348,19 @@ func (r *run) absent(ctx context.Context, e *manifest.Entry) bool {
 	return obj.ETag != e.Evidence.ETag
 }
 
-// deleteObject removes the object that e tells of, and no other. An error that is
-// [bucket.ErrUncertain] leaves open whether it is gone.
-func (r *run) deleteObject(ctx context.Context, e *manifest.Entry) error {
+// deleteObject removes the object that e tells of, and no other. Doubt is that of an earlier try, or nil.
+// An error that is [bucket.ErrUncertain] leaves open whether it is gone.
+func (r *run) deleteObject(ctx context.Context, e *manifest.Entry, doubt error) error {
 	key := r.o.To.Prefix + e.Key
-	if r.catalog == nil && r.past == nil {
-		return r.store.Delete(ctx, key, bucket.Condition{})
+	if !r.conditional() {
+		if err := r.store.Delete(ctx, key, bucket.Condition{}); err != nil {
+			return both(doubt, err)
+		}
+		return nil
 	}
 	if e.Evidence.ETag == "" {
 		return errNoETag
 	}
-	var doubt error
 	for range maxLooks {
 		err := r.deleteOnce(ctx, key, e.Evidence.ETag)
 		if !errors.Is(err, bucket.ErrUncertain) {
@@ -344,6 +373,10 @@ func (r *run) deleteObject(ctx context.Context, e *manifest.Entry) error {
 	}
 	return doubt
 }
+
+// conditional reports whether deletes have conditions. Where there is no manifest they have none, as with
+// aws, unless they put something back.
+func (r *run) conditional() bool { return r.catalog != nil || r.past != nil }
 
 // deleteOnce deletes the object under a key if it has the ETag. A missing one is success.
 func (r *run) deleteOnce(ctx context.Context, key, etag string) error {

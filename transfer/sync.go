@@ -175,6 +175,8 @@ type run struct {
 	unread  bool             // files are not read before they are sent
 	policy  policy
 	powers  *catalog.Powers // of the destination; nil until something is to be written
+	proven  bool            // one request has deleted many objects
+	apart   bool            // none does
 	atFirst uint64          // entries of the catalog when the run began
 	seen    struct{ from, to uint64 }
 	intent  *manifest.Range // as it stands in the manifest

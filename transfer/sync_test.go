@@ -849,7 +849,7 @@ func TestObjectsWithoutETag(t *testing.T) {
 		r.catalog = &catalog.Catalog{}
 		_, err = r.send(context.Background(), a)
 		if a.Verb == Delete {
-			err = r.deleteObject(context.Background(), a.Old)
+			err = r.deleteObject(context.Background(), a.Old, nil)
 		}
 		if !errors.Is(err, errNoETag) {
 			t.Errorf("%v: %v", a.Verb, err)
