@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,7 +15,6 @@ import (
 	"merkur/transfer/compare"
 	"merkur/transfer/drift"
 	"merkur/transfer/history"
-	"merkur/transfer/local"
 )
 
 // deletesAtOnce is how many deletes are made at once, if the gate lets as many through.
@@ -303,34 +301,6 @@ func (r *run) finish(ctx context.Context, d *deletes, i int, err error) {
 			r.doubtful(a.Key) // it may still be carried out
 		}
 	}
-}
-
-// unlinkAll deletes files. What another run of this program or anybody else has put in their
-// place stays.
-func (r *run) unlinkAll(ctx context.Context, leaf []manifest.Entry) ([]manifest.Change, error) {
-	for i := range leaf {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		a := Action{Verb: Delete, Key: leaf[i].Key, Old: &leaf[i]}
-		err := r.tree.Remove(a.Old)
-		if errors.Is(err, local.ErrThroughLink) {
-			r.behindLink(a)
-			continue
-		}
-		if err != nil {
-			r.fail(a, err)
-			continue
-		}
-		r.sum.Deleted++
-		r.report(Event{Done: &a})
-	}
-	return nil, nil
-}
-
-// behindLink tells of a file that is not deleted, since it may lie somewhere else than it seems.
-func (r *run) behindLink(a Action) {
-	r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. It lies behind a symbolic link.", r.path(a.Key))})
 }
 
 // absent reports whether an object that could not be deleted is not there, or is another one: an
