@@ -567,13 +567,16 @@ func TestRandomDrift(t *testing.T) {
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			randomDrift(t, rand.New(rand.NewPCG(uint64(seed), 13)))
+			randomDrift(t, rand.New(rand.NewPCG(uint64(seed), 13)), seed%2 == 1)
 		})
 	}
 }
 
-func randomDrift(t *testing.T, rng *rand.Rand) {
+func randomDrift(t *testing.T, rng *rand.Rand, batches bool) {
 	m := newMachine(t, &buckettest.Memory{Name: "b"})
+	if batches {
+		m.knowsBatches()
+	}
 	m.o.Parts, m.o.Sample = tiny, float64(rng.IntN(2))
 	m.mirrors() // or all that is there would be taken over
 	theirs, owned := 0, map[string]string{}

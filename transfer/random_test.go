@@ -55,6 +55,11 @@ func randomRuns(t *testing.T, seed uint64, shared bool) {
 		return []buckettest.Outcome{buckettest.Stored, buckettest.NotStored, buckettest.Throttled}[rng.IntN(3)]
 	}
 	machines := []*machine{newMachine(t, store), newMachine(t, store)}
+	if seed%4 >= 2 {
+		for _, m := range machines {
+			m.knowsBatches()
+		}
+	}
 	own := func(i int) func(*Options) {
 		return func(o *Options) {
 			o.Delete, o.AllowEmpty, o.MaxDelete = true, true, Limit{Percent: 100, Given: true}
@@ -111,7 +116,7 @@ func randomRuns(t *testing.T, seed uint64, shared bool) {
 		t.Errorf("seed %d: the bucket holds %d objects, the trees %d files, or they differ\n%v\n%v", seed, len(got), len(want), got, want)
 	}
 	for i, m := range machines {
-		if m.run(own(i)); m.count(buckettest.Put)+m.count(buckettest.Delete) > 0 {
+		if m.run(own(i)); m.count(buckettest.Put)+m.count(buckettest.Delete)+m.count(buckettest.Batch) > 0 {
 			t.Errorf("seed %d: a second quiet run writes: %v", seed, m.calls)
 		}
 	}

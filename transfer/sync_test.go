@@ -55,6 +55,7 @@ type machine struct {
 	o       Options
 	lines   []string // what the last run told
 	undoing *Past    // nil: try syncs
+	powers  []byte   // a record of what the server can do, which is not forgotten; nil: there is none
 	calls   []buckettest.Call
 }
 
@@ -72,6 +73,26 @@ func newMachine(t *testing.T, store *buckettest.Memory) *machine {
 // forget loses the cache.
 func (m *machine) forget() {
 	m.o.Pages, m.o.State, m.o.Scan.Cache = newTable(), newTable(), newTable()
+	if m.powers != nil {
+		m.o.State.Remember([]byte("powers test"), m.powers)
+		m.o.State.Remember([]byte("powers with copies test"), m.powers)
+	}
+}
+
+// knowsBatches has the machine know what the server does with conditions in batches of deletes, which it
+// else finds out when there are many.
+func (m *machine) knowsBatches() {
+	m.t.Helper()
+	for _, copies := range []bool{false, true} {
+		c, err := catalog.Open(m.t.Context(), m.store, catalog.Options{Place: "test", State: m.o.State, Copies: copies})
+		if err == nil {
+			_, err = c.Probe(m.t.Context())
+		}
+		if err != nil || c.ProbeBatches(m.t.Context()) == catalog.BatchesUnknown {
+			m.t.Fatalf("probe: %v", err)
+		}
+	}
+	m.powers = m.o.State.Recall([]byte("powers with copies test"))
 }
 
 func (m *machine) write(files map[string]string) {
@@ -481,9 +502,13 @@ func TestManyDeletes(t *testing.T) {
 func TestDeathAfterEveryRequest(t *testing.T) {
 	files := map[string]string{"edited": "1", "removed": "1", "kept": "1", "many/0": "0", "many/1": "1"}
 	for _, last := range []buckettest.Outcome{buckettest.Stored, buckettest.NotStored} {
-		for _, forget := range []bool{false, true} {
+		for how := range 4 {
+			forget, batches := how%2 == 1, how >= 2
 			for n, whole := 0, false; !whole; n++ {
 				m := newMachine(t, &buckettest.Memory{})
+				if batches {
+					m.knowsBatches()
+				}
 				m.write(files)
 				m.mirrors()
 				m.write(map[string]string{"edited": "2", "added": "1", "another/one": "1"})
@@ -503,6 +528,9 @@ func TestDeathAfterEveryRequest(t *testing.T) {
 				m.store.Fault = nil
 				whole = err == nil && int(seen.Load()) <= n
 				audit(t, m.store)
+				if whole && (m.count(buckettest.Batch) > 0) != batches {
+					t.Errorf("batches are to be sent: %v; requests: %v", batches, m.calls)
+				}
 				if t.Failed() {
 					t.Fatalf("died after request %d (%v)", n, last)
 				}

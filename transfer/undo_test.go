@@ -458,13 +458,16 @@ func TestRandomUndo(t *testing.T) {
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			randomUndo(t, ways[seed%len(ways)], rand.New(rand.NewPCG(uint64(seed), 3)))
+			randomUndo(t, ways[seed%len(ways)], rand.New(rand.NewPCG(uint64(seed), 3)), seed/len(ways)%2 == 1)
 		})
 	}
 }
 
-func randomUndo(t *testing.T, how string, rng *rand.Rand) {
+func randomUndo(t *testing.T, how string, rng *rand.Rand, batches bool) {
 	m := newUndoable(t, how)
+	if batches {
+		m.knowsBatches()
+	}
 	m.o.Delete, m.o.AllowEmpty, m.o.MaxDelete = true, true, Limit{Percent: 100, Given: true}
 	m.o.Parts = Parts{Threshold: 6 << 20, Size: 5 << 20}
 	m.o.Ahead = firstFiles
