@@ -226,6 +226,36 @@ func TestManyDeletesInLastingDoubt(t *testing.T) {
 	}
 }
 
+// A request that deletes many is lost, and the server refuses the deletes that follow: the first may still be
+// carried out, so that the keys stay in the intent.
+func TestManyDeletesInDoubtThenRefused(t *testing.T) {
+	for _, strategy := range []compare.Name{compare.Content, compare.Size} {
+		m := doomedMachine(t, &buckettest.Memory{}, 5)
+		m.knowsBatches()
+		m.store.Fault = func(op buckettest.Op, _ string) buckettest.Outcome {
+			switch op {
+			case buckettest.Batch:
+				return buckettest.NotStored
+			case buckettest.Delete:
+				return buckettest.Denied
+			}
+			return buckettest.OK
+		}
+		if sum := m.run(func(o *Options) { o.Compare = strategy }); sum.Failed != 5 || sum.Deleted != 0 {
+			t.Errorf("%+v, %v", sum, m.lines)
+		}
+		m.store.Fault = nil
+		c, err := catalog.Open(t.Context(), m.store, catalog.Options{Prefix: "p/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := c.Intents(); len(left) != 1 || left[0].Range == nil || !left[0].Range.Contains("gone/0000") || !left[0].Range.Contains("gone/0004") {
+			t.Errorf("intents: %+v", left)
+		}
+		m.mirrors()
+	}
+}
+
 // A run that is to delete many dies after each request in turn, those that try the server out among them.
 func TestManyDeletesDieAfterEveryRequest(t *testing.T) {
 	for _, last := range []buckettest.Outcome{buckettest.Stored, buckettest.NotStored} {
