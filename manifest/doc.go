@@ -134,7 +134,8 @@
 //	closing = u8 0 | u8 1, name of the key[16], text place
 //	ref    = u8 level | text first key (empty in the empty tree) | ident[32] | uvarint files | uvarint bytes |
 //	         pack name[16] | uvarint offset | uvarint length | tag[16]
-//	intent = run[16] | writer[16] | i64 until | u8 has | (has bit 0: text first, text last) | (has bit 1: ref)
+//	intent = run[16] | writer[16] | i64 until | u8 has | (has bit 0: text first, text last) | (has bit 1: ref) |
+//	         (has bit 2, and only with bit 0: uvarint offset | uvarint length | tag[16])
 //
 // The check of a body that is closed in the way 0 is derive("merkur footer v1", body), which finds
 // damage. One closed in the way 1 is sealed with a key of 32 bytes that the bucket does not
@@ -170,12 +171,24 @@
 // in the root object, lists up to 4,096 entries, not cut by the rule, that are not in the tree
 // any more and whose objects are being deleted. Of all other keys, what the tree says is so.
 //
+// Offset, length and tag of an intent are those of a frame in the root object, a zstd frame like that
+// of a page, which holds up to 2^17 statements, ascending, of what the run means to store in its range:
+//
+//	statement = u32 name | u32 content, which are compared as numbers, the name first
+//	name      = the first 4 bytes, as a u32, of BLAKE3(text key | uvarint size), or of BLAKE3(text key)
+//	content   = the first 4 bytes, as a u32, of the digest; 0: not known
+//
+// One without a size has the content 0, and states that anything may become of the key. An object in the
+// range that is not the one that the tree names, and about which nothing is stated, by its size, or by its
+// digest where one is stated, was stored by somebody else; and what is missing was removed by somebody
+// else. An intent without statements (has bit 2 is not set) may have stored whatever is found in its range.
+//
 // # Writing
 //
 // The root object is replaced by a put on the condition that it is still the one that the new
 // one was made from, or that there is none (If-Match, If-None-Match: *). Packs are stored
 // before a root names them. An object is stored or replaced only while an intent of the run
-// covers its key, and deleted only after a root was stored that does not have it in its tree
+// covers its key and states what is stored, and deleted only after a root was stored that does not have it in its tree
 // and lists it as being deleted. The commit that says what the bucket holds then drops the
 // intent. A writer carries on the intents of others. It may take one over, by looking at the
 // keys and dropping it, once until has passed; a run that takes long renews its own before

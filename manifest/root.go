@@ -71,6 +71,9 @@ type Intent struct {
 	Until  int64  // nanoseconds since 1970: another writer may take over after this
 	Range  *Range // keys that may be written; nil: none
 	Doomed *Ref   // a leaf of objects that are being deleted and that the tree no longer has; nil: none
+	// Meant is where in the root object it is stated what may be stored in the range: a frame of
+	// [AppendMeant]. Nil: whatever is found there may be the run's.
+	Meant *Location
 }
 
 // A Range is a stretch of keys: from First to Last, both included. No Last means no end.
@@ -257,6 +260,7 @@ func readRef(r *reader) (ref Ref) {
 const (
 	intentRange  = 1
 	intentDoomed = 2
+	intentMeant  = 4
 )
 
 func appendIntent(b []byte, i *Intent) []byte {
@@ -270,6 +274,9 @@ func appendIntent(b []byte, i *Intent) []byte {
 	if i.Doomed != nil {
 		has |= intentDoomed
 	}
+	if i.Meant != nil {
+		has |= intentMeant
+	}
 	b = append(b, has)
 	if i.Range != nil {
 		b = appendText(appendText(b, i.Range.First), i.Range.Last)
@@ -277,13 +284,16 @@ func appendIntent(b []byte, i *Intent) []byte {
 	if i.Doomed != nil {
 		b = appendRef(b, *i.Doomed)
 	}
+	if i.Meant != nil {
+		b = appendPlace(b, *i.Meant)
+	}
 	return b
 }
 
 func readIntent(r *reader) Intent {
 	i := Intent{Run: r.id(), Writer: r.id(), Until: int64(r.u64())}
 	has := r.u8()
-	if has&^(intentRange|intentDoomed) != 0 {
+	if has&^(intentRange|intentDoomed|intentMeant) != 0 || has&(intentRange|intentMeant) == intentMeant {
 		r.fail("unknown kind of intent %#x", has)
 	}
 	if has&intentRange != 0 {
@@ -298,6 +308,10 @@ func readIntent(r *reader) Intent {
 			r.fail("doomed objects are not listed in a leaf")
 		}
 		i.Doomed = &ref
+	}
+	if has&intentMeant != 0 {
+		at := readPlace(r)
+		i.Meant = &at
 	}
 	return i
 }

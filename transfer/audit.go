@@ -126,11 +126,11 @@ func (w *watch) mend(ctx context.Context, list []suspect, stale bool) ([]Action,
 		return nil, err
 	}
 	// What it yields to another run is that one's business.
-	edit := catalog.Edit{Changes: changes, Range: w.r.doubt}
+	edit := w.r.doubt.of(catalog.Edit{Changes: changes})
 	if _, err := w.r.catalog.Commit(ctx, edit); err != nil {
 		return nil, err
 	}
-	w.r.intent = edit.Range
+	w.r.intent = claimed(edit)
 	return rest, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -114,18 +113,18 @@ func (r *run) carryOutBatch(ctx context.Context, b batch, batches <-chan batch) 
 		r.salvage(ctx, changes, err)
 		return batch{}, false, err
 	}
-	edit := catalog.Edit{Changes: changes, Range: r.doubt}
+	claim := r.doubt
 	waiting := false
 	select {
 	case next, more = <-batches:
-		edit.Range = hull(r.doubt, rangeOf(next.actions))
+		claim = claim.and(r.claims(next.actions))
 	default:
 		waiting = true
 	}
 	// What has been stored is written down, also when the run is being interrupted.
 	safe, cancel := graceful(ctx)
 	defer cancel()
-	if _, err := r.commit(safe, edit); err != nil {
+	if _, err := r.commit(safe, claim.of(catalog.Edit{Changes: changes})); err != nil {
 		return batch{}, false, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -162,8 +161,8 @@ func (r *run) announceAndTransfer(ctx context.Context, b batch) ([]manifest.Chan
 	if err := r.ready(ctx); err != nil {
 		return nil, err
 	}
-	if want := hull(r.doubt, rangeOf(b.actions)); !within(want, r.intent) {
-		if _, err := r.commit(ctx, catalog.Edit{Range: want}); err != nil {
+	if want := r.doubt.and(r.claims(b.actions)); !r.intent.covers(want) {
+		if _, err := r.commit(ctx, want.of(catalog.Edit{})); err != nil {
 			return nil, err
 		}
 	}
@@ -184,7 +183,7 @@ func (r *run) commit(ctx context.Context, e catalog.Edit) (kept map[string]bool,
 	if err != nil {
 		return nil, err
 	}
-	r.intent, r.o.Rebuild = e.Range, false // a restart goes on from here
+	r.intent, r.o.Rebuild = claimed(e), false // a restart goes on from here
 	kept = map[string]bool{}
 	deleting := map[string]bool{}
 	for i := range e.Doomed {
@@ -254,7 +253,7 @@ func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change
 		defer close(done)
 		g.Wait()
 	}()
-	err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent})
+	err := r.renewUntil(ctx, done, r.intent.of(catalog.Edit{}))
 	for _, o := range ends {
 		r.ledger.note(o)
 	}
@@ -271,23 +270,6 @@ func (r *run) transfer(outer context.Context, batch []Action) ([]manifest.Change
 		return changes, context.Cause(ctx)
 	}
 	return changes, nil
-}
-
-// renewUntil writes the intent again from time to time, until done is closed.
-func (r *run) renewUntil(ctx context.Context, done <-chan struct{}, intent catalog.Edit) error {
-	tick := time.NewTicker(renewEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return nil
-		case <-tick.C:
-			if _, err := r.commit(ctx, intent); err != nil && ctx.Err() == nil {
-				<-done
-				return err
-			}
-		}
-	}
 }
 
 // renewing does some work, and writes the intent again from time to time while that goes on.

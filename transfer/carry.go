@@ -15,7 +15,7 @@ import (
 // bucket afterwards, or nil, and what is to be recorded of it, if anything. It calls end where there
 // is no point in going on.
 func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) (*manifest.Change, *history.Outcome) {
-	a.moved, a.effect = new(atomic.Int64), new(effect)
+	a.moved, a.effect, a.says = new(atomic.Int64), new(effect), new([]manifest.Statement)
 	e, err := r.do(ctx, a)
 	if err == nil || ctx.Err() == nil { // else it is cut off, neither done nor failed
 		r.o.Meter.end(a)
@@ -35,11 +35,11 @@ func (r *run) carry(ctx context.Context, a Action, end context.CancelCauseFunc) 
 		r.archived(a, "GLACIER") // a manifest does not tell the class
 		return nil, nil
 	case ctx.Err() == nil && hopeless(err) != nil:
-		r.doubtful(a.Key)
+		r.inDoubt(a)
 		end(hopeless(err))
 		return nil, a.outcome(e)
 	case ctx.Err() != nil || isUncertain(err):
-		r.doubtful(a.Key)
+		r.inDoubt(a)
 		if ctx.Err() != nil {
 			return nil, a.outcome(e) // interrupted: not a failure of this file
 		}
@@ -73,13 +73,6 @@ func (a Action) outcome(e manifest.Entry) *history.Outcome {
 		return &history.Outcome{Key: a.Key, New: &e}
 	}
 	return &history.Outcome{Key: a.Key, Doubt: true}
-}
-
-// doubtful notes that it is not known what the bucket holds under a key.
-func (r *run) doubtful(key string) {
-	r.events <- struct{}{}
-	r.doubt = hull(r.doubt, &manifest.Range{First: key, Last: key})
-	<-r.events
 }
 
 // do carries out an action, and returns what the destination has after it.

@@ -98,7 +98,7 @@ func (r *run) copy(ctx context.Context, a Action) (manifest.Entry, error) {
 		return a.From.Entry, r.gone(ctx, err)
 	}
 	if o.Tags != tags {
-		if err := r.setTags(ctx, a.Key, obj.ETag, tags); err != nil {
+		if err := r.setTags(ctx, a, obj.ETag, tags); err != nil {
 			a.becomes(unsure)
 			return a.From.Entry, err
 		}
@@ -266,21 +266,27 @@ func (r *run) overtaken(ctx context.Context, err error) error {
 
 // setTags gives tags to a copy that were too long for the request that began it. A copy without
 // its tags is none: it is removed, and the next run looks at what is there.
-func (r *run) setTags(ctx context.Context, key, etag, tags string) error {
+func (r *run) setTags(ctx context.Context, a Action, etag, tags string) error {
 	tagger, ok := r.store.(bucket.Tagger)
 	if !ok {
 		return bucket.ErrUnsupported
 	}
-	err := tagger.SetTags(ctx, r.o.To.Prefix+key, tags)
+	key := r.o.To.Prefix + a.Key
+	err := tagger.SetTags(ctx, key, tags)
 	if err == nil {
 		return nil
 	}
-	r.doubtful(key)
+	r.doubtful(a.Key, manifest.Touches(a.Key))
 	err = fmt.Errorf("write its tags: %w", err)
-	if r.powers == nil {
-		return errors.Join(err, r.store.Delete(ctx, r.o.To.Prefix+key, bucket.Condition{}))
+	switch {
+	case r.powers == nil:
+		return errors.Join(err, r.store.Delete(ctx, key, bucket.Condition{}))
+	case r.catalog != nil: // that it may be gone is not what was stated
+		if serr := r.say(ctx, a, manifest.Touches(a.Key)); serr != nil {
+			return errors.Join(err, serr)
+		}
 	}
-	return errors.Join(err, r.deleteOnce(ctx, r.o.To.Prefix+key, etag))
+	return errors.Join(err, r.deleteOnce(ctx, key, etag))
 }
 
 // copied is what the destination has after a copy. The content is that of the source, as far as

@@ -37,5 +37,5 @@ func (r *run) salvage(ctx context.Context, changes []manifest.Change, ended erro
 	}
 	safe, cancel := graceful(ctx)
 	defer cancel()
-	r.commit(safe, catalog.Edit{Changes: changes, Range: r.doubt})
+	r.commit(safe, r.doubt.of(catalog.Edit{Changes: changes}))
 }

@@ -45,7 +45,7 @@ func (r *run) open(ctx context.Context) error {
 			err = r.audit(ctx, &watch{r: r, side: r.o.To, catalog: r.catalog, mends: true, asks: true})
 		}
 	} else {
-		err = r.takeOver(ctx, &manifest.Range{}, nil, nil)
+		err = r.takeOver(ctx, claim{keys: &manifest.Range{}, any: true}, nil, nil)
 	}
 	r.atFirst = r.catalog.Root().Top.Files
 	if r.unread = r.sendsAll(); r.unread && err == nil {
@@ -65,7 +65,7 @@ func (r *run) sendsAll() bool {
 func (r *run) reset() {
 	r.release()
 	r.catalog, r.source, r.scan, r.unread = nil, nil, nil, false
-	r.intent, r.doubt, r.powers = nil, nil, nil
+	r.intent, r.doubt, r.powers = claim{}, claim{}, nil
 	r.policy.unknown, r.policy.open = unknown{}, nil
 	r.cases, r.links = cases{}, &links{}
 	r.ledger = ledger{} // what an earlier attempt did has a name of its own
@@ -224,7 +224,12 @@ func (r *run) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.takeOver(ctx, left.Range, doomed, []manifest.ID{left.Run}); err != nil {
+		meant, err := r.catalog.MeantBy(ctx, left.Run)
+		if err != nil {
+			return err
+		}
+		c := claimed(catalog.Edit{Range: left.Range, Meant: meant})
+		if err := r.takeOver(ctx, c, doomed, []manifest.ID{left.Run}); err != nil {
 			return err
 		}
 	}
@@ -232,9 +237,9 @@ func (r *run) settle(ctx context.Context) error {
 }
 
 // takeOver makes the manifest true where it may not be: it deletes what is doomed, and looks at
-// what the bucket holds in a range of keys, if any. Before that it makes both the intent of this run,
+// what the bucket holds under claimed keys, if any. Before that it makes both the intent of this run,
 // in place of those of the settled runs, so that other runs keep out of the way.
-func (r *run) takeOver(ctx context.Context, keys *manifest.Range, doomed []manifest.Entry, settled []manifest.ID) error {
+func (r *run) takeOver(ctx context.Context, c claim, doomed []manifest.Entry, settled []manifest.ID) error {
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
@@ -243,21 +248,21 @@ func (r *run) takeOver(ctx context.Context, keys *manifest.Range, doomed []manif
 	for _, i := range r.catalog.Foreign() {
 		for _, e := range doomed {
 			if i.Range != nil && i.Range.Contains(e.Key) {
-				r.doubtful(e.Key)
+				r.doubtful(e.Key, manifest.Touches(e.Key))
 			}
 		}
 	}
-	edit := catalog.Edit{Range: hull(r.doubt, keys), Doomed: doomed, Settled: settled}
+	edit := r.doubt.and(c).of(catalog.Edit{Doomed: doomed, Settled: settled})
 	yielded, err := r.catalog.Commit(ctx, edit)
 	if err != nil {
 		return err
 	}
-	r.intent, r.o.Rebuild = edit.Range, false
-	for _, c := range yielded {
-		r.doubtful(c.Key)
+	r.intent, r.o.Rebuild = claimed(edit), false
+	for _, y := range yielded {
+		r.doubtful(y.Key, manifest.Touches(y.Key))
 	}
-	if !within(r.doubt, r.intent) {
-		if _, err := r.commit(ctx, catalog.Edit{Range: hull(r.doubt, keys), Doomed: r.spared(doomed)}); err != nil {
+	if !r.intent.covers(r.doubt.and(c)) {
+		if _, err := r.commit(ctx, r.doubt.and(c).of(catalog.Edit{Doomed: r.spared(doomed)})); err != nil {
 			return err
 		}
 	}
@@ -265,18 +270,18 @@ func (r *run) takeOver(ctx context.Context, keys *manifest.Range, doomed []manif
 	if err != nil {
 		return err
 	}
-	if keys == nil || len(back) > 0 {
-		_, err = r.commit(ctx, catalog.Edit{Changes: back, Range: hull(r.doubt, keys)})
+	if c.keys == nil || len(back) > 0 {
+		_, err = r.commit(ctx, r.doubt.and(c).of(catalog.Edit{Changes: back}))
 	}
-	if keys == nil || err != nil {
+	if c.keys == nil || err != nil {
 		return err
 	}
-	return r.survey(ctx, *keys)
+	return r.survey(ctx, c)
 }
 
 // spared are the doomed that are not in doubt.
 func (r *run) spared(doomed []manifest.Entry) []manifest.Entry {
-	return slices.DeleteFunc(slices.Clone(doomed), func(e manifest.Entry) bool { return r.doubt != nil && r.doubt.Contains(e.Key) })
+	return slices.DeleteFunc(slices.Clone(doomed), func(e manifest.Entry) bool { return r.doubt.has(e.Key) })
 }
 
 // finishDeletes removes the objects on this run's list, which an earlier run has not come to.
@@ -297,7 +302,7 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 	}
 	r.learnTogether(ctx, uint64(len(doomed)))
 	var back []manifest.Change
-	err = r.renewing(ctx, catalog.Edit{Range: r.intent, Doomed: doomed}, func() error {
+	err = r.renewing(ctx, r.intent.of(catalog.Edit{Doomed: doomed}), func() error {
 		failed, err := r.keepAll(ctx, doomed)
 		if err != nil {
 			return err
@@ -354,50 +359,4 @@ func unsafe(p catalog.Powers) string {
 		return "ignores conditions on writes"
 	}
 	return "checks conditions first and stores later"
-}
-
-// survey makes the manifest say what the bucket really holds in a range of keys, by listing
-// them. An object that the manifest does not know goes in as unproven: then the run compares
-// its content with the file's, and sends nothing that is equal. The intent shrinks as the
-// listing goes on; if nothing is found to be changed it stays, for what the run may do next.
-func (r *run) survey(ctx context.Context, keys manifest.Range) error {
-	var batch []manifest.Change
-	adopted := 0
-	for c, err := range r.surveyed(ctx, keys) {
-		if err != nil {
-			return err
-		}
-		if c.New != nil {
-			adopted++
-		}
-		if batch = append(batch, c); len(batch) == batchFiles {
-			if err := r.commitSurvey(ctx, batch, &manifest.Range{First: c.Key, Last: keys.Last}); err != nil {
-				return err
-			}
-			batch = nil
-		}
-	}
-	if adopted > 0 {
-		r.note("%d objects were found that the manifest did not know; comparing their content", adopted)
-	}
-	if len(batch) == 0 {
-		return nil
-	}
-	return r.commitSurvey(ctx, batch, nil)
-}
-
-// commitSurvey commits what was found, but for what another run is just deleting, and goes on
-// with the rest of the range as intent.
-func (r *run) commitSurvey(ctx context.Context, found []manifest.Change, rest *manifest.Range) error {
-	keys := make([]string, len(found))
-	for i := range found {
-		keys[i] = found[i].Key
-	}
-	deleting, err := r.catalog.Deleting(ctx, keys)
-	if err != nil {
-		return err
-	}
-	found = slices.DeleteFunc(found, func(c manifest.Change) bool { return deleting[c.Key] })
-	_, err = r.commit(ctx, catalog.Edit{Changes: found, Range: hull(r.doubt, rest)})
-	return err
 }

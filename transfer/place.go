@@ -26,6 +26,9 @@ func (r *run) place(ctx context.Context, a Action, o bucket.PutOptions, p placin
 	if r.catalog != nil {
 		o.Condition = a.condition()
 	}
+	if err := r.state(ctx, a, p.entry()); err != nil {
+		return p.entry(), false, err
+	}
 	var doubt error // of a put that may have been carried out
 	for range maxLooks {
 		obj, err := r.putUnder(ctx, key, o, p)

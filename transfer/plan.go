@@ -39,8 +39,9 @@ type Action struct {
 	// there. What is put back so is not to be named either.
 	Stray bool
 
-	moved  *atomic.Int64 // bytes of it that the meter has seen; nil: nobody counts
-	effect *effect       // what it did to the destination; nil: nobody asks
+	moved  *atomic.Int64         // bytes of it that the meter has seen; nil: nobody counts
+	effect *effect               // what it did to the destination; nil: nobody asks
+	says   *[]manifest.Statement // what was stated of it beside what was planned; nil: nobody asks
 }
 
 // Size is how many bytes the action moves, if it moves any.

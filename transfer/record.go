@@ -134,7 +134,7 @@ func (r *run) proveFirst(outer context.Context, actions []Action) (needed []Acti
 		}
 		g.Wait()
 	}()
-	if err := r.renewUntil(ctx, done, catalog.Edit{Range: r.intent}); err != nil {
+	if err := r.renewUntil(ctx, done, r.intent.of(catalog.Edit{})); err != nil {
 		return nil, nil, err
 	}
 	for i, a := range actions {

@@ -43,7 +43,7 @@ func (r *run) relay(ctx context.Context, a Action) (manifest.Entry, error) {
 	}
 	e, stored, err := relay(ctx, a, bucket.PutOptions{Headers: bucket.Headers(asked), Terms: r.o.Terms, Tags: tags})
 	if err == nil && later != "" {
-		if err = r.setTags(ctx, a.Key, e.Evidence.ETag, later); err != nil {
+		if err = r.setTags(ctx, a, e.Evidence.ETag, later); err != nil {
 			a.becomes(unsure)
 		}
 	}

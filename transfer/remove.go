@@ -55,7 +55,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		if err != nil {
 			return err
 		}
-		edit := catalog.Edit{Changes: back, Range: r.doubt, Doomed: leaf, Listed: listed}
+		edit := r.doubt.of(catalog.Edit{Changes: back, Doomed: leaf, Listed: listed})
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})
 		}
@@ -70,7 +70,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 				return err
 			}
 		}
-		return r.renewing(ctx, catalog.Edit{Range: edit.Range, Doomed: leaf}, func() (err error) {
+		return r.renewing(ctx, claimed(edit).of(catalog.Edit{Doomed: leaf}), func() (err error) {
 			back, err = delete(ctx, leaf)
 			return err
 		})
@@ -78,7 +78,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 	if err != nil {
 		return err // the note stays, and the next run does the rest
 	}
-	_, err = r.commit(ctx, catalog.Edit{Changes: back, Range: r.doubt})
+	_, err = r.commit(ctx, r.doubt.of(catalog.Edit{Changes: back}))
 	return err
 }
 
@@ -298,7 +298,7 @@ func (r *run) finish(ctx context.Context, d *deletes, i int, err error) {
 			d.outcome[i] = err
 		}
 		if errors.Is(err, bucket.ErrUncertain) {
-			r.doubtful(a.Key) // it may still be carried out
+			r.doubtful(a.Key, manifest.Touches(a.Key)) // it may still be carried out
 		}
 	}
 }
@@ -312,7 +312,7 @@ func (r *run) absent(ctx context.Context, e *manifest.Entry) bool {
 	case errors.Is(err, bucket.ErrNotFound):
 		return true
 	case err != nil:
-		r.doubtful(e.Key)
+		r.doubtful(e.Key, manifest.Touches(e.Key))
 		return false
 	}
 	return obj.ETag != e.Evidence.ETag

@@ -24,6 +24,7 @@ type suspect struct {
 	known *manifest.Entry // what the manifest says; nil: nothing
 	seen  *manifest.Entry // what the bucket holds, as far as it says; nil: nothing
 	found finding
+	owner owner  // of one that was found under a claim
 	from  *Found // what the source has, where that was asked; nil: nothing that could be taken
 	there bool   // the source has something under the key, or may have
 }
@@ -130,7 +131,7 @@ func (w *watch) setAside(ctx context.Context, list []suspect) error {
 		return err
 	}
 	for i := range list {
-		doubtful := w.mends && w.r.doubt != nil && w.r.doubt.Contains(list[i].key)
+		doubtful := w.mends && w.r.doubt.has(list[i].key)
 		if pending[list[i].key] || doubtful {
 			list[i].found = elsewhose
 		}

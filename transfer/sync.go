@@ -131,8 +131,8 @@ func (r *run) mirror(ctx context.Context) error {
 			err = errors.Join(refused, r.transferPostponed(ctx))
 		}
 	}
-	if err == nil && !within(r.intent, r.doubt) {
-		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt}) // nothing came after a look at the bucket
+	if err == nil && !within(r.intent.keys, r.doubt.keys) {
+		_, err = r.commit(ctx, r.doubt.of(catalog.Edit{})) // nothing came after a look at the bucket
 	}
 	if err == nil {
 		r.audited()
@@ -179,15 +179,15 @@ type run struct {
 	apart   bool            // none does
 	atFirst uint64          // entries of the catalog when the run began
 	seen    struct{ from, to uint64 }
-	intent  *manifest.Range // as it stands in the manifest
-	doubt   *manifest.Range // keys of which it is not known what the bucket holds
-	ledger  ledger          // what is told of the run, for who wants to undo it
-	past    *Past           // the run that this one undoes; nil: none
-	new     bool            // the destination had no manifest when the run began
-	doomed  spool           // deletes, for the end
-	strays  spool           // more of them, of objects that no manifest names
-	late    spool           // transfers that come after all others
-	odd     spool           // downloads whose keys are no paths
+	intent  claim  // as it stands in the manifest
+	doubt   claim  // keys of which it is not known what the bucket holds
+	ledger  ledger // what is told of the run, for who wants to undo it
+	past    *Past  // the run that this one undoes; nil: none
+	new     bool   // the destination had no manifest when the run began
+	doomed  spool  // deletes, for the end
+	strays  spool  // more of them, of objects that no manifest names
+	late    spool  // transfers that come after all others
+	odd     spool  // downloads whose keys are no paths
 	blocked struct {
 		actions []Action // transfers that may be possible after the deletes
 		closed  bool     // no more are taken: the deletes are done
@@ -199,8 +199,10 @@ type run struct {
 	memory budget
 	left   leftovers
 	events chan struct{} // holds one token: who has it may report
-	sum    Summary
-	sent   struct {
+	// What is to be stated in the intent before a transfer goes on. Who renews it takes them.
+	statements chan statement
+	sum        Summary
+	sent       struct {
 		files, bytes, proved, looked, described, failed, left, warned atomic.Int64
 	}
 	// What somebody else has changed. Who has the token of events may use toldOf and met.
@@ -250,7 +252,7 @@ func newRun(o Options) (*run, error) {
 	o.Foreign.Delete = o.Foreign.Delete && o.Delete
 	o.Foreign.Overwrite = o.Foreign.Overwrite && !o.NoOverwrite
 	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts),
-		toldOf: map[toldKey]drift.Action{}}
+		toldOf: map[toldKey]drift.Action{}, statements: make(chan statement)}
 	r.left.keep(o.Uploads.Left())
 	r.policy = policy{way: r.way, same: o.Compare.Strategy(), delete: o.Delete, selects: o.Filters.Select}
 	r.policy.learns = r.way == compare.Across && o.Compare == compare.Content && !o.NoOverwrite

@@ -59,8 +59,8 @@ func (r *run) putBack(ctx context.Context) error {
 			err = r.transferPostponed(ctx)
 		}
 	}
-	if err == nil && !within(r.intent, r.doubt) {
-		_, err = r.commit(ctx, catalog.Edit{Range: r.doubt})
+	if err == nil && !within(r.intent.keys, r.doubt.keys) {
+		_, err = r.commit(ctx, r.doubt.of(catalog.Edit{}))
 	}
 	return r.leave(ctx, err)
 }

@@ -19,7 +19,9 @@
 //
 // # Intents
 //
-// A run that is about to write objects says so first, in the root: an intent names the keys.
+// A run that is about to write objects says so first, in the root: an intent names the range of the
+// keys, and states what is to be stored there, so that what a run leaves which dies is told from what
+// somebody else has stored.
 // So the one request that reads the root also tells of every run that did not finish; to find
 // that out takes no listing, and no second request. The commit that makes the entries of a run
 // true removes its intent, by the same put.
@@ -245,8 +247,8 @@ func (c *Catalog) Pending(ctx context.Context, keys []string) (map[string]bool, 
 }
 
 // Abandoned returns the intents of runs that did not finish and that this writer may take
-// over: its own earlier ones, and those whose lease has run out. What they were deleting is told by
-// DoomedBy, one by one: each may be a page that takes much memory.
+// over: its own earlier ones, and those whose lease has run out. What they were deleting and meant to store
+// is told by DoomedBy and MeantBy, one by one: each may be a page that takes much memory.
 func (c *Catalog) Abandoned() []manifest.Intent {
 	return slices.DeleteFunc(c.intents(), func(i manifest.Intent) bool { return !c.dead(i) || i.Run == c.run })
 }
@@ -273,6 +275,22 @@ func (c *Catalog) DoomedBy(ctx context.Context, run manifest.ID) ([]manifest.Ent
 		if i.Run == run {
 			return c.doomed(ctx, i)
 		}
+	}
+	return nil, nil
+}
+
+// MeantBy returns what the intent of a run states that it may store in its range; nil: it does not say.
+func (c *Catalog) MeantBy(ctx context.Context, run manifest.ID) (*manifest.Meant, error) {
+	for _, i := range c.intents() {
+		if i.Run != run || i.Meant == nil {
+			continue
+		}
+		frame, err := c.fetch(ctx, c.cur, manifest.Ref{At: *i.Meant})
+		if err != nil {
+			return nil, err
+		}
+		m, err := manifest.DecodeMeant(frame, *i.Meant)
+		return &m, err
 	}
 	return nil, nil
 }

@@ -25,6 +25,9 @@ type Edit struct {
 	// one it had is replaced. Neither: none.
 	Range  *manifest.Range
 	Doomed []manifest.Entry // at most manifest.MaxPage, in key order
+	// Meant states what may be stored in the range. Nil, or more than manifest.MaxMeant statements: whatever is
+	// found there may be this run's.
+	Meant *manifest.Meant
 	// Listed says that the doomed were found in a listing: the tree need not have named them.
 	Listed bool
 	// Settled are the runs whose abandoned intents have been dealt with.

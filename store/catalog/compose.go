@@ -279,18 +279,8 @@ func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) erro
 			if i.Run == w.c.run || e.settles(i.Run) {
 				continue
 			}
-			if i.Doomed != nil {
-				frame, err := w.inline(*i.Doomed)
-				if err != nil {
-					return err
-				}
-				if len(w.body)+len(frame) > rootLimit {
-					return fmt.Errorf("%w: intents of more than %d bytes", manifest.ErrCorrupt, rootLimit)
-				}
-				moved := *i.Doomed // the present root goes on to name the old place
-				moved.At.Off = uint64(len(w.body))
-				i.Doomed = &moved
-				w.body = append(w.body, frame...)
+			if err := w.takeAlong(&i); err != nil {
+				return err
 			}
 			m.Intents = append(m.Intents, i)
 		}
@@ -315,7 +305,45 @@ func (w *composer) listIntents(m *manifest.Manifest, e Edit, now time.Time) erro
 		ref.At = at
 		mine.Doomed = &ref
 	}
+	if e.Range != nil && e.Meant != nil && len(*e.Meant) <= manifest.MaxMeant {
+		var at manifest.Location
+		w.body, at = manifest.AppendMeant(w.body, *e.Meant)
+		mine.Meant = &at
+	}
 	m.Intents = append(m.Intents, mine)
+	return nil
+}
+
+// takeAlong brings what another run's intent refers to from the present root object into the next one.
+func (w *composer) takeAlong(i *manifest.Intent) error {
+	if i.Doomed != nil {
+		moved := *i.Doomed // the present root goes on to name the old place
+		if err := w.move(&moved); err != nil {
+			return err
+		}
+		i.Doomed = &moved
+	}
+	if i.Meant != nil {
+		moved := manifest.Ref{At: *i.Meant}
+		if err := w.move(&moved); err != nil {
+			return err
+		}
+		i.Meant = &moved.At
+	}
+	return nil
+}
+
+// move brings a frame from the present root object into the next one.
+func (w *composer) move(r *manifest.Ref) error {
+	frame, err := w.inline(*r)
+	if err != nil {
+		return err
+	}
+	if len(w.body)+len(frame) > rootLimit {
+		return fmt.Errorf("%w: intents of more than %d bytes", manifest.ErrCorrupt, rootLimit)
+	}
+	r.At.Off = uint64(len(w.body))
+	w.body = append(w.body, frame...)
 	return nil
 }
 
