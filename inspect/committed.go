@@ -108,6 +108,27 @@ func outside(err error) bool {
 
 func packHex(name manifest.PackName) string { return fmt.Sprintf("%x", name[:]) }
 
+// stated tells of lists of what runs mean to store that cannot be read.
+func (c *committed) stated(ctx context.Context) (damage []Finding, err error) {
+	for _, i := range c.m.Intents {
+		if i.Meant == nil {
+			continue
+		}
+		frame, err := c.frame(ctx, manifest.Ref{At: *i.Meant})
+		if err == nil {
+			_, err = manifest.DecodeMeant(frame, *i.Meant)
+		}
+		if errors.Is(err, manifest.ErrCorrupt) {
+			damage = append(damage, Finding{Class: Damaged, Detail: "the list of what a run means to store: " + plain(err)})
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return damage, nil
+}
+
 // doomed are the keys whose objects runs are deleting. A list that cannot be read is left out, and told.
 func (c *committed) doomed(ctx context.Context) (keys map[string]bool, damage []Finding, err error) {
 	keys = map[string]bool{}

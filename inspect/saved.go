@@ -126,7 +126,7 @@ func save(ctx context.Context, f io.Writer, v *View, m *manifest.Manifest) (root
 	saved.Packs, saved.Retired, saved.Intents = nil, nil, nil
 	if m != nil {
 		for _, i := range m.Intents {
-			i.Doomed = nil // what it lists is not in the tree
+			i.Doomed, i.Meant = nil, nil // what these list is not in the tree
 			saved.Intents = append(saved.Intents, i)
 		}
 	}

@@ -92,7 +92,11 @@ func (a *audit) run(ctx context.Context) (err error) {
 	if a.doomed, damage, err = a.c.doomed(ctx); err != nil {
 		return err
 	}
-	for _, f := range damage {
+	more, err := a.c.stated(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range append(damage, more...) {
 		if err := a.tellNow(f); err != nil {
 			return err
 		}

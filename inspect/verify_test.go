@@ -209,6 +209,28 @@ func TestAuditInProgress(t *testing.T) {
 	}
 }
 
+// What a run means to store is a part of the manifest.
+func TestAuditOfStatements(t *testing.T) {
+	for _, damaged := range []bool{false, true} {
+		w := newWorld(t)
+		object, at := manifest.AppendMeant(manifest.AppendHead(nil, manifest.ID{}), manifest.Meant{1, 2})
+		if damaged {
+			at.Tag[0] ^= 1
+		}
+		p := &manifest.Page{}
+		object, top := manifest.AppendFrame(object, p)
+		ref := p.Ref()
+		ref.At = top
+		m := manifest.Manifest{Generation: 1, Root: manifest.RootOf(ref), Intents: []manifest.Intent{{Range: &manifest.Range{}, Meant: &at}}}
+		w.put(under+rootName, string(m.AppendFooter(object)))
+		if damaged {
+			w.want(0, "damaged ")
+		} else {
+			w.want(0)
+		}
+	}
+}
+
 // A meddler is a store in which something happens before a listing.
 type meddler struct {
 	bucket.Store

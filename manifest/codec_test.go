@@ -68,7 +68,7 @@ func aManifest() *Manifest {
 		Packs:   []Pack{{Name: PackName{3}, Size: 1000, Live: 99}, {Name: PackName{7}, Size: 2000, Live: 198}},
 		Retired: []Retired{{Name: PackName{5}, Since: 5}},
 		Intents: []Intent{
-			{Run: ID{4}, Writer: ID{9}, Until: 77, Range: &Range{First: "a", Last: "z"}},
+			{Run: ID{4}, Writer: ID{9}, Until: 77, Range: &Range{First: "a", Last: "z"}, Meant: &Location{Off: 1000, Len: 27, Tag: Tag{7}}},
 			{Run: ID{5}, Writer: ID{8}, Until: 78, Range: &Range{First: "b"}, Doomed: ptr(allColumns().Ref())},
 			{Run: ID{6}, Writer: ID{8}, Until: -1},
 		},
@@ -87,6 +87,7 @@ func TestGoldenVectors(t *testing.T) {
 	fmt.Fprintf(&b, "index ident %s\n", anIndex().Ref().Ident)
 	fmt.Fprintf(&b, "footer      %x\n", aManifest().AppendFooter(nil))
 	fmt.Fprintf(&b, "sealed      %x\n", aSeal().AppendFooter(nil, aManifest()))
+	fmt.Fprintf(&b, "meant       %x\n", someMeant().encode())
 	b.WriteString("\n# roots of trees of n files with the keys %08d, counted from 0, whose content is the key\n")
 	for _, n := range []int{0, 1, 2, 512, 1000, 5000, 100_000} {
 		bld := NewBuilder(nil)
@@ -122,7 +123,9 @@ func smallObject(t testing.TB) []byte {
 	m.Root = root
 	m.Intents = m.Intents[:1]
 	m.Head = ID{}
-	return m.AppendFooter(s.body)
+	body, at := AppendMeant(s.body, someMeant())
+	m.Intents[0].Meant = &at
+	return m.AppendFooter(body)
 }
 
 // An object written once must stay readable for ever.
@@ -153,6 +156,13 @@ func readAll(object []byte) ([]Entry, error) {
 	m, err := Open(object)
 	if err != nil {
 		return nil, err
+	}
+	for _, i := range m.Intents {
+		if at := i.Meant; at != nil {
+			if _, err := DecodeMeant(object[at.Off:at.Off+uint64(at.Len)], *at); err != nil {
+				return nil, err
+			}
+		}
 	}
 	s := newShelf()
 	s.body = object
@@ -301,6 +311,18 @@ func FuzzFooter(f *testing.F) {
 		}
 		FooterSize(b)
 		DecodeFooter(b)
+	})
+}
+
+func FuzzMeant(f *testing.F) {
+	f.Add(someMeant().encode())
+	f.Add(Meant{}.encode())
+	f.Add(Meant{0, 1, 1 << 63}.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := decodeMeant(b); err == nil && !bytes.Equal(m.encode(), b) {
+			t.Errorf("%x parses, and is encoded as %x", b, m.encode())
+		}
+		DecodeMeant(b, Location{Len: uint32(len(b)), Tag: TagOf(b)})
 	})
 }
 

@@ -140,7 +140,7 @@ func TestLongestLists(t *testing.T) {
 		m.Retired = append(m.Retired, Retired{Name: p.Name})
 	}
 	for i := range MaxIntents {
-		m.Intents = append(m.Intents, Intent{Run: ID{byte(i)}, Range: &Range{First: strings.Repeat("k", MaxKey), Last: strings.Repeat("l", MaxKey)}})
+		m.Intents = append(m.Intents, Intent{Run: ID{byte(i)}, Range: &Range{First: strings.Repeat("k", MaxKey), Last: strings.Repeat("l", MaxKey)}, Meant: &Location{Off: maxOffset - 1}})
 	}
 	b := m.AppendFooter(nil)
 	bounded(t, "longest lists", 128<<20, nil, func() error {
@@ -174,6 +174,8 @@ func TestFootersThatLie(t *testing.T) {
 		"an offset of 2^62":       func(m *Manifest) { m.Root.Top.At.Off = maxOffset },
 		"another root":            func(m *Manifest) { m.Root.Digest[0]++ },
 		"a doomed index page":     func(m *Manifest) { m.Intents[1].Doomed.Level = 1 },
+		"a meant without a range": func(m *Manifest) { m.Intents[2].Meant = &Location{} },
+		"a meant out of reach":    func(m *Manifest) { m.Intents[0].Meant = &Location{Off: maxOffset} },
 		"a range backwards":       func(m *Manifest) { m.Intents[0].Range = &Range{First: "b", Last: "a"} },
 	} {
 		m := aManifest()

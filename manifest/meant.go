@@ -92,11 +92,7 @@ func (m Meant) And(o Meant) Meant {
 // AppendMeant appends statements to dst as the frame in which they are stored, and returns where it
 // lies in dst.
 func AppendMeant(dst []byte, m Meant) ([]byte, Location) {
-	b := make([]byte, 0, 8*len(m))
-	for _, s := range m {
-		b = binary.LittleEndian.AppendUint32(b, uint32(s>>32))
-		b = binary.LittleEndian.AppendUint32(b, uint32(s))
-	}
+	b := m.encode()
 	e := encoders.Get().(*zstd.Encoder)
 	defer encoders.Put(e)
 	off := len(dst)
@@ -116,6 +112,19 @@ func DecodeMeant(frame []byte, at Location) (Meant, error) {
 	if err != nil {
 		return nil, corrupt("what a run means to store: %v", err)
 	}
+	return decodeMeant(b)
+}
+
+func (m Meant) encode() []byte {
+	b := make([]byte, 0, 8*len(m))
+	for _, s := range m {
+		b = binary.LittleEndian.AppendUint32(b, uint32(s>>32))
+		b = binary.LittleEndian.AppendUint32(b, uint32(s))
+	}
+	return b
+}
+
+func decodeMeant(b []byte) (Meant, error) {
 	if len(b)%8 != 0 || len(b)/8 > MaxMeant {
 		return nil, corrupt("what a run means to store takes %d bytes", len(b))
 	}

@@ -49,6 +49,7 @@ func everything(c *Catalog) {
 	}
 	for _, i := range c.Abandoned() {
 		c.DoomedBy(ctx, i.Run)
+		c.MeantBy(ctx, i.Run)
 	}
 	c.Deleting(ctx, []string{"k"})
 	c.Commit(ctx, Edit{Changes: puts(entry("k", 1)), Range: &manifest.Range{First: "k"}})
@@ -240,6 +241,9 @@ func FuzzLies(f *testing.F) {
 					doomed := m.Root.Top
 					doomed.At.Off += uint64(next())
 					i.Doomed = &doomed
+				}
+				if i.Range != nil && next()%2 == 0 {
+					i.Meant = &manifest.Location{Off: m.Root.Top.At.Off + uint64(next()), Len: m.Root.Top.At.Len, Tag: m.Root.Top.At.Tag}
 				}
 				m.Intents = append(m.Intents, i)
 			}

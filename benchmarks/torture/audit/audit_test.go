@@ -29,8 +29,36 @@ func TestReadGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Entries) == 0 || Root(m.Entries) != m.Root || len(m.Intents) == 0 {
+	if len(m.Entries) == 0 || Root(m.Entries) != m.Root || len(m.Intents) == 0 || len(m.Intents[0].Meant) == 0 {
 		t.Errorf("%d entries with the root %x, and not %x; %d intents", len(m.Entries), Root(m.Entries), m.Root, len(m.Intents))
+	}
+}
+
+// What an intent states is read by the rules of the specification.
+func TestStated(t *testing.T) {
+	m, err := read(golden(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := m.Intents[0]
+	text, empty := blake3.Sum256([]byte("0123456789")), blake3.Sum256(nil)
+	for _, c := range []struct {
+		key    string
+		there  bool
+		size   uint64
+		digest [32]byte
+		want   bool
+	}{
+		{"empty", true, 0, empty, true}, {"empty", false, 0, empty, false}, {"empty", true, 0, text, false}, {"empty", true, 10, text, false},
+		{"size", true, 1 << 40, text, true}, {"size", true, 1, text, false}, {"size", false, 0, text, false},
+		{"gone", false, 0, text, true}, {"gone", true, 5, text, true}, {"other", true, 10, text, false}, {"other", false, 0, text, false},
+	} {
+		if got := i.allows(c.key, c.there, c.size, c.digest); got != c.want {
+			t.Errorf("%s, there %v, %d bytes: %v", c.key, c.there, c.size, got)
+		}
+	}
+	if i.MeantAt = nil; !i.allows("other", true, 10, text) {
+		t.Error("an intent that states nothing allows anything")
 	}
 }
 

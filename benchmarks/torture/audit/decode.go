@@ -176,6 +176,8 @@ type Intent struct {
 	Range       bool
 	First, Last string
 	Doomed      *Ref
+	MeantAt     *Location
+	Meant       map[[2]uint32]bool // what it states, if MeantAt is there
 }
 
 func (i Intent) covers(key string) bool {
@@ -274,7 +276,7 @@ func footerBody(d *decoder) (*footer, error) {
 func (d *decoder) intent() (i Intent) {
 	i.Run, i.Writer, i.Until = d.id(), d.id(), int64(d.u64())
 	has := d.u8()
-	if has > 3 {
+	if has > 7 || has&5 == 4 {
 		d.fail("intent that has %d", has)
 	}
 	if i.Range = has&1 != 0; i.Range {
@@ -283,6 +285,9 @@ func (d *decoder) intent() (i Intent) {
 	if has&2 != 0 {
 		r := d.ref()
 		i.Doomed = &r
+	}
+	if has&4 != 0 {
+		i.MeantAt = &Location{Off: d.uvarint(), Len: d.uvarint(), Tag: d.id()}
 	}
 	return i
 }

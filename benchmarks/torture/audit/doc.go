@@ -11,6 +11,7 @@
 //     have that digest, and with that ETag.
 //   - Each object is named by the manifest, or an intent covers its key or lists it, or it was there
 //     by somebody else's hand.
+//   - What an intent covers is as the manifest says, or as the intent states that it will be.
 //   - The manifest lists just the packs in which pages of the tree lie, with the bytes that they take.
 //
 // What is below the reserved prefix and named by nobody is litter: it costs room and nothing else.

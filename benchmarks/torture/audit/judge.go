@@ -1,10 +1,13 @@
 package audit
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/zeebo/blake3"
 )
 
 // A Verdict is what an audit found. Each line names a key.
@@ -44,13 +47,18 @@ func Honest(objects Objects, prefix string, foreign map[string]bool) (*Manifest,
 	for _, e := range m.Entries {
 		named[e.Key] = true
 		if m.excuses(e.Key) {
+			m.checkStated(objects, prefix, e.Key, &e, &v)
 			continue
 		}
 		m.check(objects, prefix, e, &v)
 	}
 	for _, key := range slices.Sorted(maps.Keys(objects)) {
 		rest, ours := strings.CutPrefix(key, prefix)
-		if !ours || own(key, prefix) || named[rest] || m.excuses(rest) || foreign[rest] {
+		if !ours || own(key, prefix) || named[rest] || foreign[rest] {
+			continue
+		}
+		if m.excuses(rest) {
+			m.checkStated(objects, prefix, rest, nil, &v)
 			continue
 		}
 		if _, ok := m.Doomed[rest]; !ok {
@@ -68,6 +76,45 @@ func Honest(objects Objects, prefix string, foreign map[string]bool) (*Manifest,
 // excuses reports whether some run may be changing a key.
 func (m *Manifest) excuses(key string) bool {
 	return slices.ContainsFunc(m.Intents, func(i Intent) bool { return i.covers(key) })
+}
+
+// checkStated compares a key that some run may be changing with what the runs state: it is as the entry
+// says, or as one of them means to leave it.
+func (m *Manifest) checkStated(objects Objects, prefix, key string, e *Entry, v *Verdict) {
+	o, there := objects[prefix+key]
+	var size uint64
+	var digest [32]byte
+	if there {
+		var err error
+		if size, digest, err = o.digest(); err != nil {
+			v.lie("%q: %v", key, err)
+			return
+		}
+		if e != nil && e.Size == size && (e.Unproven || e.Digest == digest) {
+			return
+		}
+	}
+	if _, doomed := m.Doomed[key]; doomed {
+		return
+	}
+	if slices.ContainsFunc(m.Intents, func(i Intent) bool { return i.covers(key) && i.allows(key, there, size, digest) }) {
+		return
+	}
+	v.lie("%q is neither as it was nor as a run has stated that it will be", key)
+}
+
+// allows reports whether a run that covers a key may have left it so.
+func (i Intent) allows(key string, there bool, size uint64, digest [32]byte) bool {
+	text := append(binary.AppendUvarint(nil, uint64(len(key))), key...)
+	name := func(b []byte) uint32 {
+		sum := blake3.Sum256(b)
+		return binary.LittleEndian.Uint32(sum[:])
+	}
+	if i.MeantAt == nil || i.Meant[[2]uint32{name(text), 0}] {
+		return true
+	}
+	sized := name(binary.AppendUvarint(text, size))
+	return there && (i.Meant[[2]uint32{sized, 0}] || i.Meant[[2]uint32{sized, binary.LittleEndian.Uint32(digest[:])}])
 }
 
 // check compares an entry with the object.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -67,6 +68,9 @@ func (r *reading) read(object []byte) (*Manifest, *footer, error) {
 		return nil, nil, fmt.Errorf("the root is not that of the top page")
 	case Root(m.Entries) != f.root:
 		return nil, nil, fmt.Errorf("the root is not that of the %d entries", len(m.Entries))
+	}
+	if err := r.readMeant(m); err != nil {
+		return nil, nil, fmt.Errorf("what an intent states: %w", err)
 	}
 	return m, f, r.readDoomed(m)
 }
@@ -199,6 +203,34 @@ func (r *reading) readDoomed(m *Manifest) error {
 		}
 		for _, e := range entries {
 			m.Doomed[e.Key] = e
+		}
+	}
+	return nil
+}
+
+// readMeant reads what the intents state.
+func (r *reading) readMeant(m *Manifest) error {
+	for i := range m.Intents {
+		intent := &m.Intents[i]
+		if intent.MeantAt == nil {
+			continue
+		}
+		b, err := r.frame(*intent.MeantAt)
+		if err != nil {
+			return err
+		}
+		if len(b)%8 != 0 || len(b) > 8<<17 {
+			return fmt.Errorf("%d bytes", len(b))
+		}
+		intent.Meant = map[[2]uint32]bool{}
+		for last := uint64(0); len(b) > 0; b = b[8:] {
+			name, content := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+			at := uint64(name)<<32 | uint64(content)
+			if len(intent.Meant) > 0 && at <= last {
+				return fmt.Errorf("statements that are not sorted")
+			}
+			last = at
+			intent.Meant[[2]uint32{name, content}] = true
 		}
 	}
 	return nil
