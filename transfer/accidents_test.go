@@ -288,6 +288,48 @@ func TestFirstRun(t *testing.T) {
 	})
 }
 
+// A first run that was not let delete has made a manifest of what it found. That does not make it the mirror's:
+// trying again deletes no more, on whichever machine; and the word does.
+func TestRefusedFirstRunIsTriedAgain(t *testing.T) {
+	source := &buckettest.Memory{Name: "a"}
+	up := newMachine(t, source)
+	up.write(map[string]string{"a": "1", "b": "1", "c": "1"})
+	up.run(nil)
+	for _, m := range []*machine{newMachine(t, &buckettest.Memory{}), newCopier(t, source)} {
+		if m.dir != "" {
+			m.write(map[string]string{"a": "1", "b": "1", "c": "1"})
+		}
+		for i := range firstObjects + 1 {
+			put(t, m.store, fmt.Sprintf("p/theirs/%02d", i), "theirs")
+		}
+		remove := func(o *Options) { o.Delete = true }
+		for range 3 {
+			if sum, err := m.try(t.Context(), remove); !errors.Is(err, ErrFirstRun) || sum.Deleted > 0 {
+				t.Fatalf("%+v, %v, %v", sum, err, m.lines)
+			}
+			m.forget()
+		}
+		if sum, err := m.try(t.Context(), func(o *Options) { o.Delete, o.MaxDelete = true, Limit{Count: 11, Given: true} }); err != nil || sum.Deleted != 11 {
+			t.Errorf("with the word: %+v, %v, %v", sum, err, m.lines)
+		}
+		if m.dir == "" {
+			continue
+		}
+		// What was once the same as a file is the mirror's, and a machine that never was here may delete it.
+		many := map[string]string{}
+		for i := range 2 * firstObjects {
+			many[fmt.Sprintf("ours/%02d", i)] = "ours"
+			put(t, m.store, fmt.Sprintf("p/ours/%02d", i), "ours")
+		}
+		m.write(many)
+		m.run(nil)
+		m.remove("ours")
+		if sum := m.run(remove); sum.Deleted != 2*firstObjects {
+			t.Errorf("%+v, %v", sum, m.lines)
+		}
+	}
+}
+
 // catalogued reports whether the destination keeps a manifest.
 func (s *scene) catalogued() bool { return !s.o.To.local() && s.o.Compare == "" }
 

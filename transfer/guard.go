@@ -1,6 +1,10 @@
 package transfer
 
-import "fmt"
+import (
+	"fmt"
+
+	"merkur/transfer/compare"
+)
 
 // A Limit bounds how many files or objects a run may delete.
 type Limit struct {
@@ -30,12 +34,26 @@ var (
 
 // Circumstances are what deletes are judged by, beside their number.
 type circumstances struct {
-	empty bool // the source is
-	first bool // nothing was mirrored to the destination before
+	empty   bool   // the source is
+	first   bool   // nothing was mirrored to the destination before
+	strange uint64 // deletes of what was only found there, where this machine has not mirrored to it before
 }
 
-func (r *run) circumstances() circumstances {
-	return circumstances{empty: r.emptied(), first: r.new && !r.o.Known}
+func (r *run) circumstances() (c circumstances, err error) {
+	c = circumstances{empty: r.emptied(), first: r.new && !r.o.Known}
+	// A first run that was refused has put what it found into the manifest, which makes it nobody's. What a
+	// listing tells of the source can prove nothing, and so does not tell the one from the other.
+	if !r.o.Known && r.catalog != nil && r.o.Compare == compare.Content && (r.way == compare.Up || r.source != nil) {
+		err = r.doomed.each(func(leaf []Action) error {
+			for i := range leaf {
+				if leaf[i].Old.Unproven {
+					c.strange++
+				}
+			}
+			return nil
+		})
+	}
+	return c, err
 }
 
 // guard decides whether deletes may go ahead, of which there are n where the destination has
@@ -56,7 +74,7 @@ func guard(n, total uint64, c circumstances, limit Limit, allowEmpty bool) error
 		most = n // allowed by name
 	case total > fewObjects && (total-min(n, total))*100 < total*foreignPercent:
 		most, why = 0, ErrWrongSource
-	case c.first:
+	case c.first, c.strange > firstObjects:
 		most, why = firstObjects, ErrFirstRun
 	default:
 		most = max(fewObjects, total*usualPercent/100)

@@ -116,7 +116,11 @@ func TestGuardOfFirstRuns(t *testing.T) {
 		{100, 100, false, Limit{}, nil},
 		{100, 105, false, Limit{}, ErrWrongSource},
 	} {
-		err := guard(c.n, c.total, circumstances{first: c.first}, c.limit, false)
+		of := circumstances{first: c.first}
+		if c.first && c.n%2 == 1 { // it comes to the same if all was only found there
+			of = circumstances{strange: c.n}
+		}
+		err := guard(c.n, c.total, of, c.limit, false)
 		if !errors.Is(err, c.want) || c.want != nil && !errors.Is(err, ErrTooManyDeletes) {
 			t.Errorf("%+v: %v", c, err)
 		}

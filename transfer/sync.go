@@ -123,7 +123,8 @@ func (r *run) mirror(ctx context.Context) error {
 	if err == nil && r.doomed.n+r.strays.n > 0 && r.o.Order == PagesLast && r.flawed() {
 		r.note("nothing is deleted, since something could not be transferred")
 	} else if err == nil {
-		refused := guard(r.doomed.n+r.strays.n, r.present(), r.circumstances(), r.o.MaxDelete, r.o.AllowEmpty)
+		c, serr := r.circumstances()
+		refused := errors.Join(serr, guard(r.doomed.n+r.strays.n, r.present(), c, r.o.MaxDelete, r.o.AllowEmpty))
 		if refused == nil && !r.o.DryRun {
 			err = r.remove(ctx)
 		}
