@@ -15,11 +15,20 @@ type claim struct {
 	keys  *manifest.Range // nil: none
 	meant manifest.Meant
 	any   bool // nothing is stated: whatever is found there may be the run's
+	// proves says that what has the content of the source is ours, and nothing else is. No intent says so.
+	proves bool
+}
+
+// firstClaim is the claim to what is found where there is no manifest: all is to be the mirror's. Where this
+// machine has seen one before, somebody has removed it, and who has done that may have stored anything.
+func (r *run) firstClaim() claim {
+	lost := r.catalog.New() && r.catalog.Doubt() != "" && !r.o.Foreign.Adopt
+	return claim{keys: &manifest.Range{}, any: !lost, proves: lost}
 }
 
 // and returns a claim of both.
 func (c claim) and(o claim) claim {
-	return claim{hull(c.keys, o.keys), c.meant.And(o.meant), c.any || o.any}
+	return claim{keys: hull(c.keys, o.keys), meant: c.meant.And(o.meant), any: c.any || o.any}
 }
 
 // covers reports whether who has this claim has the other one too.
@@ -66,7 +75,7 @@ func (c claim) whose(key string, seen *manifest.Entry) owner {
 		return foreign
 	case c.meant.Has(manifest.StoresSize(key, seen.Size)):
 		return ours
-	case c.meant.HasSize(key, seen.Size):
+	case c.proves, c.meant.HasSize(key, seen.Size):
 		return unclear
 	}
 	return foreign

@@ -526,3 +526,52 @@ func TestChangedFilesAreStated(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// Somebody removes the manifest with all the rest and fills the prefix with objects of his own, as aws s3 sync
+// --delete does. Who has seen a manifest there does not take that for a prefix which nobody has mirrored to.
+func TestManifestRemovedBySomebodyElse(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Options)
+		takes  bool
+	}{
+		{"default", nil, false},
+		{"delete", func(o *Options) { o.Delete = true }, false},
+		{"adopt", func(o *Options) { o.Delete, o.Foreign.Adopt = true, true }, true},
+		{"rebuild", func(o *Options) { o.Delete, o.Rebuild = true, true }, true},
+		{"rollback", func(o *Options) { o.Delete, o.AcceptRollback = true, true }, true},
+	} {
+		m := newMachine(t, &buckettest.Memory{})
+		m.o.ToMark = catalog.NewMark(t.TempDir(), "test")
+		m.write(map[string]string{"a": "11", "b": "11", "c": "11", "d": "11"})
+		m.goes(nil)
+		for key := range m.store.Objects() {
+			discard(m.store, strings.TrimPrefix(key, "p/"))
+		}
+		foreign := map[string]string{"a": "TT", "b": "theirs", "m": "theirs"}
+		for key, body := range foreign {
+			put(t, m.store, "p/"+key, body)
+		}
+		put(t, m.store, "p/c", "11")
+		sum := m.goes(c.change)
+		for key, body := range foreign {
+			if kept := string(m.store.Objects()["p/"+key]) == body; kept == c.takes {
+				t.Errorf("%s: %s holds %q, %v", c.name, key, m.store.Objects()["p/"+key], m.lines)
+			}
+		}
+		if told := m.told(); !c.takes && (told["a"] != "keep" || told["b"] != "keep" || told["m"] != "keep" || len(told) != 3) || sum.Proved != 1 && !c.takes {
+			t.Errorf("%s: %+v, %v", c.name, sum, m.lines)
+		}
+		if got := string(m.store.Objects()["p/d"]); got != "11" {
+			t.Errorf("%s: d holds %q", c.name, got)
+		}
+		if !c.takes {
+			m.goes(c.change) // again, now that there is a manifest
+			for key, body := range foreign {
+				if got := string(m.store.Objects()["p/"+key]); got != body {
+					t.Errorf("%s: at the second run %s holds %q, %v", c.name, key, got, m.lines)
+				}
+			}
+		}
+	}
+}

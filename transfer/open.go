@@ -45,7 +45,7 @@ func (r *run) open(ctx context.Context) error {
 			err = r.audit(ctx, &watch{r: r, side: r.o.To, catalog: r.catalog, mends: true, asks: true})
 		}
 	} else {
-		err = r.takeOver(ctx, claim{keys: &manifest.Range{}, any: true}, nil, nil)
+		err = r.takeOver(ctx, r.firstClaim(), nil, nil)
 	}
 	r.atFirst = r.catalog.Root().Top.Files
 	if r.unread = r.sendsAll(); r.unread && err == nil {

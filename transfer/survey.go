@@ -24,7 +24,7 @@ import (
 // nothing is found to be changed it stays, for what the run may do next.
 func (r *run) survey(ctx context.Context, c claim) error {
 	var batch []suspect
-	adopted := 0
+	adopted, seen := 0, 0
 	take := func(rest claim) error {
 		changes, err := r.attribute(ctx, batch, c)
 		if batch = nil; err != nil || len(changes) == 0 {
@@ -41,14 +41,18 @@ func (r *run) survey(ctx context.Context, c claim) error {
 		if err != nil {
 			return err
 		}
+		seen++
 		if batch = append(batch, s); len(batch) == batchFiles {
-			if err := take(claim{&manifest.Range{First: s.key, Last: c.keys.Last}, c.meant, c.any}); err != nil {
+			if err := take(claim{keys: &manifest.Range{First: s.key, Last: c.keys.Last}, meant: c.meant, any: c.any}); err != nil {
 				return err
 			}
 		}
 	}
 	if err := take(claim{}); err != nil {
 		return err
+	}
+	if c.proves && seen > 0 {
+		r.note("what has the content of the source is taken over, and nothing else is touched; --rebuild-manifest makes a new manifest of all")
 	}
 	if adopted > 0 {
 		r.note("%d objects were found that the manifest did not know; comparing their content", adopted)
@@ -179,6 +183,10 @@ func (r *run) readOne(ctx context.Context, s *suspect, c claim) error {
 			s.seen, s.owner = &e, ours
 			return nil
 		}
+	}
+	if len(c.meant) == 0 {
+		s.owner = foreign
+		return nil
 	}
 	var failed error
 	for range 2 { // what happens on the way may pass
