@@ -120,6 +120,9 @@ func (g *guarded) acts(r flat.Request) (list []act) {
 
 // check refuses what the policy does not allow. As at S3, who may not list is not told what is missing.
 func (g *guarded) check(r flat.Request) *flat.Failure {
+	if r.Operation == "DeleteObjects" {
+		return nil // each of the objects is asked about by itself
+	}
 	denied := &flat.Failure{Status: 403, Code: "AccessDenied", Message: "Access Denied"}
 	acts := g.acts(r)
 	g.mu.Lock()
@@ -208,6 +211,7 @@ var policyRuns = map[string]func(g *guarded){
 			if _, there := g.server.Object("my-bucket", "my-prefix/gone"); there {
 				g.t.Error("it deletes nothing")
 			}
+			g.deletesMany()
 		})
 	},
 	"pull": func(g *guarded) {
@@ -288,6 +292,23 @@ func (g *guarded) pushes(more string) {
 	g.quiet(push)
 	g.quiet(push + " --audit=full --rehash")
 	g.quiet(push + " --rebuild-manifest --no-cache")
+}
+
+// deletesMany deletes so many objects that they go together.
+func (g *guarded) deletesMany() {
+	push := "sync d s3://my-bucket/my-prefix --delete --max-delete 200"
+	for i := range 120 {
+		g.write(fmt.Sprintf("d/many/%03d", i), fmt.Sprint(i))
+	}
+	g.quiet(push)
+	if err := os.RemoveAll(g.path("d/many")); err != nil {
+		g.t.Fatal(err)
+	}
+	g.server.Reset()
+	g.quiet(push)
+	if n := g.server.Counts(); n["DeleteObjects"] != 3 || n["DeleteObject"] > 0 {
+		g.t.Errorf("two batches of a probe and one of 120 objects are to be sent: %v", n)
+	}
 }
 
 // pulls makes downloads of all kinds.
