@@ -16,8 +16,8 @@ import (
 // object where one request deletes many.
 const manyDeletes = 100
 
-// requestsTogether is how many requests that delete many objects are made at once.
-const requestsTogether = 4
+// requestsTogether is how many requests that delete many objects are made at once: all of a leaf.
+const requestsTogether = (spoolLeaf + bucket.MaxBatch - 1) / bucket.MaxBatch
 
 // learnTogether finds out, once and before so many objects are deleted, whether they can go together.
 func (r *run) learnTogether(ctx context.Context, deletes uint64) {
