@@ -42,7 +42,7 @@ func (s *S3) deleteBatch(ctx context.Context, left []Deletion, failed map[string
 		if err != nil {
 			return err
 		}
-		left, err = s.leftover(left, answersOf(out), doubted(ctx), failed)
+		left, err = s.leftover(ctx, left, answersOf(out), failed)
 		return err
 	})
 	if e := new(Error); errors.As(err, &e) {
@@ -67,9 +67,10 @@ func answersOf(out *s3.DeleteObjectsOutput) map[string]error {
 }
 
 // leftover sorts the answers: those that are final go to failed, the others are returned with one of
-// their errors, and not with that of a server that asks for patience if one leaves a doubt. Doubt says
-// that an earlier try may have been carried out.
-func (s *S3) leftover(asked []Deletion, answers map[string]error, doubt bool, failed map[string]error) (left []Deletion, last error) {
+// their errors, and not with that of a server that asks for patience if one leaves a doubt. The context is
+// that of the try, whose doubt is that of its keys.
+func (s *S3) leftover(ctx context.Context, asked []Deletion, answers, failed map[string]error) (left []Deletion, last error) {
+	doubt, turned := before(ctx)
 	for _, d := range asked {
 		c := call{op: deleteObjects, key: d.Key}
 		err, told := answers[d.Key]
@@ -85,7 +86,8 @@ func (s *S3) leftover(asked []Deletion, answers map[string]error, doubt bool, fa
 				last = err
 			}
 		default:
-			failed[d.Key] = describe(c, err).settle(doubt)
+			e := describe(c, err)
+			failed[d.Key] = e.settle(doubt || turned && e.overtaken())
 		}
 	}
 	return left, last

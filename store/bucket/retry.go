@@ -30,6 +30,7 @@ type call struct {
 type try struct {
 	op        string
 	doubt     bool   // one before it may have been carried out
+	turned    bool   // one before it was turned away
 	sent      bool   // the request was handed to the network
 	connected bool   // and there was a connection for it
 	status    int    // of the answer; 0 if there was none
@@ -104,7 +105,7 @@ func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) er
 		if err := c.body.rewind(); err != nil {
 			return (&Error{Op: c.op, Key: c.key, Err: err}).settle(doubt)
 		}
-		t := try{op: c.op, doubt: doubt}
+		t := try{op: c.op, doubt: doubt, turned: turned}
 		err := do(watch(ctx, &t))
 		if err == nil {
 			return nil

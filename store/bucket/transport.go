@@ -69,10 +69,13 @@ func watch(ctx context.Context, t *try) context.Context {
 	})
 }
 
-// doubted reports whether a try before the one that the context is for may have been carried out.
-func doubted(ctx context.Context) bool {
-	t, ok := ctx.Value(tryKey{}).(*try)
-	return ok && t.doubt
+// before tells what became of the tries before the one that the context is for: whether one may have been
+// carried out, and whether one was turned away.
+func before(ctx context.Context) (doubt, turned bool) {
+	if t, ok := ctx.Value(tryKey{}).(*try); ok {
+		return t.doubt, t.turned
+	}
+	return false, false
 }
 
 // Do sends one request.
