@@ -215,8 +215,8 @@ func rowOf(c Case) row {
 func examples(c Case) (list []example) {
 	for _, o := range c.Lasting() {
 		for _, e := range []example{
-			{fmt.Sprintf("%s, %s: missed by %s", c.Name, number(o.Missed), o.Strategy), o.MissedKeys},
-			{fmt.Sprintf("%s, %s: needless for %s", c.Name, number(o.Needless), o.Strategy), o.NeedlessKeys},
+			{fmt.Sprintf("%s: %s missed by %s", c.Name, number(o.Missed), o.Strategy), o.MissedKeys},
+			{fmt.Sprintf("%s: %s needless for %s", c.Name, number(o.Needless), o.Strategy), o.NeedlessKeys},
 		} {
 			if len(e.Keys) > 0 {
 				list = append(list, e)
@@ -228,7 +228,7 @@ func examples(c Case) (list []example) {
 
 // figures are all that was measured.
 func figures(cases []Case) (head []string, rows [][]string) {
-	head = strings.Split("tree,strategy,time,CPU,memory,read,LIST,HEAD,GET,PUT,price,transfers,bytes,missed,needless", ",")
+	head = []string{"tree", "strategy", "time", "CPU", "memory", "read", "LIST", "HEAD", "GET", "PUT", "1,000 runs", "transfers", "bytes", "missed", "needless"}
 	for _, c := range cases {
 		for _, o := range c.Outcomes {
 			if o.Error != "" {
@@ -237,7 +237,7 @@ func figures(cases []Case) (head []string, rows [][]string) {
 			}
 			q := o.Requests
 			rows = append(rows, []string{c.Name, o.Label(), Seconds(o.Wall), Seconds(o.CPU), Size(o.Memory), Size(o.Read), number(q.List), number(q.Head),
-				number(q.Get), number(q.Put), Dollars(o.Price), number(o.Transfers), Size(o.Bytes), number(o.Missed), number(o.Needless)})
+				number(q.Get), number(q.Put), Dollars(1000 * o.Price), number(o.Transfers), Size(o.Bytes), number(o.Missed), number(o.Needless)})
 		}
 	}
 	return head, rows
