@@ -84,6 +84,7 @@ type Spec struct {
 	Dir      string        // in place of the local tree; empty: that
 	Cache    string        // where caches are kept
 	Temp     string        // where other files are
+	Leave    []string      // directories that are no part of the tree
 	Draft    string        // a directory with a manifest for the bucket that has none; empty: none
 	Ahead    time.Duration // how far ahead the clock is by which files are young or not
 }

@@ -89,7 +89,7 @@ func (b *bench) measure(ctx context.Context, c *contender) error {
 
 // process runs one process to its end.
 func (b *bench) process(ctx context.Context, s Spec, take func(key string, size int64)) (sample, error) {
-	s.Temp = b.file("temp")
+	s.Temp, s.Leave = b.file("temp"), b.o.Leave
 	if err := os.MkdirAll(s.Temp, 0o700); err != nil {
 		return sample{}, err
 	}

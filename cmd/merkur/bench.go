@@ -160,6 +160,16 @@ func (l *look) bench(ctx context.Context, ends []end, o lab.Options) (int, error
 	if err != nil {
 		return exitFailed, fmt.Errorf("find the program itself: %w", err)
 	}
+	if name := l.given.text("html"); name != "" {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666) // who cannot write it is told now
+		if err != nil {
+			return exitFailed, fmt.Errorf("write the report: %w", err)
+		}
+		f.Close()
+	}
+	if l.root != "" {
+		o.Leave = []string{l.root}
+	}
 	o.Select, o.Descend, o.Tell = l.filters.Select, l.filters.Descend, l.out.Passing
 	o.Asked = func() map[string]int64 { return requestsOf(stores) }
 	o.Process = func(ctx context.Context, s lab.Spec) *exec.Cmd {
@@ -241,6 +251,9 @@ func (g *given) planArgs(ends []end, s lab.Spec) []string {
 	args := []string{"bench-plan", "--compare=" + s.Strategy, "--cache-dir=" + s.Cache, "--clock-ahead=" + s.Ahead.String()}
 	if s.Draft != "" {
 		args = append(args, "--draft="+s.Draft)
+	}
+	if len(s.Leave) > 0 {
+		args = append(args, "--leave="+strings.Join(s.Leave, string(os.PathListSeparator)))
 	}
 	for _, group := range planOptions() {
 		for _, o := range group.options {

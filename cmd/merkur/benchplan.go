@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"merkur/lab"
@@ -21,6 +22,7 @@ func benchPlanCommand() *command {
 		about:  "Plans as merkur sync --dryrun does, and prints the plan for merkur bench.",
 		options: append(planOptions(), group{"9. Measuring", []option{
 			{name: "draft", kind: valued, ours: true, usage: "the manifest of the bucket is kept in `DIR`"},
+			{name: "leave", kind: valued, ours: true, usage: "`DIRS` that are no part of the tree"},
 			{name: "clock-ahead", kind: valued, ours: true, usage: "files are older than they are by `TIME`"},
 		}}),
 		codes: []exitMeaning{{exitDone, "the plan has an end, be it an error"}, {exitFailed, "it has none"}},
@@ -103,6 +105,7 @@ func (q *request) rehearse() (done func(), err error) {
 	if err != nil {
 		return done, fmt.Errorf("--clock-ahead: %w", err)
 	}
+	o.Scan.Leave = filepath.SplitList(g.text("leave"))
 	o.Scan.Now = func() time.Time { return time.Now().Add(ahead) }
 	if o.Key != nil {
 		dir, err := identityDir()

@@ -84,3 +84,16 @@ func TestAnswerFailed(t *testing.T) {
 		t.Error("nothing is said of a closed pipe")
 	}
 }
+
+// What passes is shown on a terminal only, in one line that drives nothing else.
+func TestAnswerPassing(t *testing.T) {
+	for columns, want := range map[int]string{0: "", 12: "\r\x1b[Ka \\x1b[2J ä\r\x1b[K"} {
+		var stdout, stderr bytes.Buffer
+		a := NewAnswer(Options{Stdout: &stdout, Stderr: &stderr, Terminal: func(io.Writer) int { return columns }})
+		a.Passing("a \x1b[2J äöü and more")
+		a.Passing("")
+		if got := stderr.String(); got != want || stdout.Len() > 0 || a.Width() != columns {
+			t.Errorf("%d columns: %q, want %q; width %d", columns, got, want, a.Width())
+		}
+	}
+}
