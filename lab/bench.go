@@ -320,7 +320,7 @@ func (b *bench) finish() {
 		b.note("The local tree lies in memory, where a write may leave no trace: content reads all files in every run. --trust-stat has it trust size and times there.")
 	}
 	if b.young > 0 && r.FileSystem != "memory" {
-		b.note(fmt.Sprintf("%d files were written so short a while ago that content reads them again in each run; two minutes later it does not.", b.young))
+		b.note(report.Count(b.young, "file") + " changed so short a while ago that content reads them again in each run; after two minutes it does not.")
 	}
 	r.Conclusion, r.Notes = report.Conclude(*r), b.notes
 }

@@ -1,8 +1,8 @@
 package lab
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +44,7 @@ func (r *replica) survey(ctx context.Context, o hashing.Options) (bytes int64, e
 	return bytes, nil
 }
 
-// fill copies the tree, if it is no larger than the limit.
+// fill copies the tree, if it is no larger than the limit, to where nothing is yet.
 func (r *replica) fill(ctx context.Context, o hashing.Options, limit int64) error {
 	size, err := r.survey(ctx, o)
 	if err != nil {
@@ -53,67 +53,54 @@ func (r *replica) fill(ctx context.Context, o hashing.Options, limit int64) erro
 	if size > limit {
 		return fmt.Errorf("a copy of the tree would have %s, and --scratch-limit is %s; --exclude leaves a part of it out", report.Size(size), report.Size(limit))
 	}
-	var keys []string
-	for _, f := range r.files {
-		keys = append(keys, f.Key)
-	}
-	return r.renew(ctx, keys)
-}
-
-// renew copies files from the original: they are new files with the bytes and times of those.
-func (r *replica) renew(ctx context.Context, keys []string) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(copiesAtOnce)
-	for _, key := range keys {
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return copyFile(place(r.from, key), place(r.dir, key))
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return fmt.Errorf("copy the tree: %w", err)
-	}
-	return nil
+	return each(ctx, "copy the tree", r.files, func(f edits.File) error { return copyFile(place(r.from, f.Key), place(r.dir, f.Key)) })
 }
 
 // apply makes the edits, each of another file.
 func (r *replica) apply(ctx context.Context, steps []edits.Step) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(copiesAtOnce)
-	for _, s := range steps {
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return apply(r.dir, s)
-		})
+	return each(ctx, "edit the copy of the tree", steps, func(s edits.Step) error { return apply(r.dir, s) })
+}
+
+// undo takes edits back: bytes, names and times are then as they were.
+func (r *replica) undo(ctx context.Context, steps []edits.Step) error {
+	return each(ctx, "take back an edit", steps, r.undoOne)
+}
+
+func (r *replica) undoOne(s edits.Step) error {
+	from, to := place(r.from, s.Key), place(r.dir, s.Key)
+	switch s.Deed {
+	case edits.Move:
+		return os.Rename(place(r.dir, s.To), to)
+	case edits.Stamp, edits.Rewrite:
+		info, err := os.Stat(from)
+		if err != nil {
+			return err
+		}
+		return os.Chtimes(to, info.ModTime(), info.ModTime())
 	}
-	if err := g.Wait(); err != nil {
-		return fmt.Errorf("edit the copy of the tree: %w", err)
+	return copyFile(from, to)
+}
+
+// each does something to many files, several at once.
+func each[T any](outer context.Context, what string, list []T, do func(T) error) error {
+	g, ctx := errgroup.WithContext(outer)
+	g.SetLimit(copiesAtOnce)
+	for _, one := range list {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return do(one) })
+	}
+	if err := errors.Join(g.Wait(), outer.Err()); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
 
-// undo takes edits back.
-func (r *replica) undo(ctx context.Context, steps []edits.Step) error {
-	var keys []string
-	for _, s := range steps {
-		if s.Deed == edits.Move {
-			if err := os.Remove(place(r.dir, s.To)); err != nil {
-				return fmt.Errorf("take back an edit: %w", err)
-			}
-		}
-		keys = append(keys, s.Key)
-	}
-	return r.renew(ctx, keys)
-}
-
 func place(dir, key string) string { return filepath.Join(dir, filepath.FromSlash(key)) }
 
-// copyFile makes a new file of the bytes and time of another, also where one is. Where the file system can
-// share blocks between files, it does.
+// copyFile gives a file the bytes and the time of another. Where the file system can share blocks between
+// files, it does; they are never one file.
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -124,27 +111,35 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return replace(to, in, info.ModTime())
-}
-
-// replace puts a new file in the place of one. A zero time is the present.
-func replace(to string, content io.Reader, at time.Time) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	out, err := os.CreateTemp(filepath.Dir(to), "new-*")
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, content)
+	_, err = io.Copy(out, in)
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil && !at.IsZero() {
-		err = os.Chtimes(out.Name(), at, at)
+	if err != nil {
+		return err
+	}
+	return os.Chtimes(to, info.ModTime(), info.ModTime())
+}
+
+// rewrite puts a new file with the same content in the place of one.
+func rewrite(name string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if cerr := f.Close(); err == nil {
+		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(out.Name(), to)
+		err = os.Rename(f.Name(), name)
 	}
 	return err
 }
@@ -171,7 +166,7 @@ func apply(dir string, s edits.Step) error {
 	}
 	switch s.Deed {
 	case edits.Rewrite:
-		return replace(name, bytes.NewReader(content), time.Time{})
+		return rewrite(name, content)
 	case edits.Insert:
 		content = append(content[:s.At:s.At], append([]byte(s.Text), content[s.At:]...)...)
 	case edits.Flip, edits.FlipOld:

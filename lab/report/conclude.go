@@ -40,7 +40,7 @@ func standings(r Report) (list []standing) {
 				s.misses = append(s.misses, share(o.Missed, c.Needed)+after(c.Name))
 			}
 			if s.needless += o.Needless; o.Needless > 0 {
-				s.resends = append(s.resends, counted(o.Needless, "file")+after(c.Name))
+				s.resends = append(s.resends, Count(o.Needless, "file")+after(c.Name))
 			}
 		}
 	}
@@ -55,9 +55,9 @@ func share(n, of int64) string {
 	case n == of && n == 2:
 		return "both changes"
 	case n == of:
-		return "all " + counted(of, "change")
+		return "all " + Count(of, "change")
 	}
-	return number(n) + " of " + counted(of, "change")
+	return number(n) + " of " + Count(of, "change")
 }
 
 // after says of which case something is true.
@@ -113,13 +113,13 @@ func Conclude(r Report) []string {
 	lines = append(lines, equals(best, ranked[1:])...)
 	if first, ok := firstRun(r.Cases); ok && best.name == first.Strategy {
 		lines = append(lines, fmt.Sprintf("The bucket has no manifest yet: a run without one takes %s, %s and reads %s.",
-			Seconds(first.Wall), counted(first.Requests.Total(), "request"), Size(first.Read)))
+			Seconds(first.Wall), Count(first.Requests.Total(), "request"), Size(first.Read)))
 	}
 	if len(r.Cases) == 1 && flawless(all) {
 		lines = append(lines, "Nothing in this tree tells the strategies apart by their errors; --simulate shows what each does after a touch, a clone or an edit.")
 	}
 	if r.Truth.Unknown > 0 {
-		lines = append(lines, fmt.Sprintf("Of %s nobody can tell the content, so that no error is counted there; --read reads them.", counted(r.Truth.Unknown, "object")))
+		lines = append(lines, fmt.Sprintf("Of %s nobody can tell the content, so that no error is counted there; --read reads them.", Count(r.Truth.Unknown, "object")))
 	}
 	return lines
 }
@@ -148,7 +148,7 @@ func choice(r Report, s standing) string {
 		did += fmt.Sprintf(" in any of the %d cases", len(r.Cases))
 	}
 	return fmt.Sprintf("Choose %s: %s. To look at the tree as it is takes it %s, %s of CPU and %s, %s in 1,000 runs.",
-		s.name, did, Seconds(s.here.Wall), Seconds(s.here.CPU), counted(s.here.Requests.Total(), "request"), Dollars(1000*s.here.Price))
+		s.name, did, Seconds(s.here.Wall), Seconds(s.here.CPU), Count(s.here.Requests.Total(), "request"), Dollars(1000*s.here.Price))
 }
 
 // faults are sentences about those that have some: one about all that have the same.
@@ -197,7 +197,7 @@ func equals(best standing, others []standing) []string {
 			continue
 		}
 		text := fmt.Sprintf("%s takes %s, %s, and reads %s", s.name, Seconds(s.here.Wall),
-			counted(s.here.Requests.Total(), "request"), Size(s.here.Read))
+			Count(s.here.Requests.Total(), "request"), Size(s.here.Read))
 		if s.blind != "" {
 			text += ", but " + s.blind
 		}

@@ -87,7 +87,7 @@ func TestWords(t *testing.T) {
 		{Size(3 << 40), "3.0 TiB"}, {Size(5 << 50), "5.0 PiB"},
 		{Dollars(0), "$0"}, {Dollars(0.0004), "$0.0004"}, {Dollars(0.0000004), "$0.0000004"}, {Dollars(0.0857), "$0.086"}, {Dollars(0.5), "$0.5"},
 		{Dollars(1), "$1.00"}, {Dollars(57.49), "$57.49"}, {Dollars(12345.6), "$12,346"},
-		{number(999), "999"}, {number(1000), "1,000"}, {number(-1234567), "-1,234,567"}, {counted(1, "file"), "1 file"}, {counted(0, "file"), "0 files"},
+		{number(999), "999"}, {number(1000), "1,000"}, {number(-1234567), "-1,234,567"}, {Count(1, "file"), "1 file"}, {Count(0, "file"), "0 files"},
 		{some([]string{"a", "b", "c", "d"}), "a, b, c and d"}, {some([]string{"a", "b", "c", "d", "e"}), "a, b, c and more in 2 other cases"},
 		{and(nil), ""}, {and([]string{"a", "b", "c"}), "a, b and c"},
 	} {

@@ -87,8 +87,8 @@ func (r Report) page() page {
 	if len(r.Conclusion) > 0 {
 		p.Lead, p.Rest = lead(r.Conclusion[0], p.Choice), r.Conclusion[1:]
 	}
-	p.Facts = []string{counted(r.Files, "file"), Size(r.Bytes), counted(r.Truth.Objects, "object"), counted(int64(len(r.Cases)), "case"),
-		counted(int64(r.Rounds), "round"), r.Time}
+	p.Facts = []string{Count(r.Files, "file"), Size(r.Bytes), Count(r.Truth.Objects, "object"), Count(int64(len(r.Cases)), "case"),
+		Count(int64(r.Rounds), "round"), r.Time}
 	p.Charts = charts(r.Cases[0], p.Choice)
 	for _, o := range r.Cases[0].Lasting() {
 		p.Strategies = append(p.Strategies, o.Strategy)
@@ -179,7 +179,7 @@ func percent(value, most float64) float64 {
 func rowOf(c Case) row {
 	r := row{Name: c.Name, About: "nothing"}
 	if c.Needed > 0 {
-		r.About = counted(c.Needed, "file") + ", " + Size(c.NeededBytes)
+		r.About = Count(c.Needed, "file") + ", " + Size(c.NeededBytes)
 	}
 	if name, of, given := strings.Cut(c.Name, "="); given {
 		r.Name, r.About = name, of+": "+r.About

@@ -27,11 +27,11 @@ func (r Report) Text(width int) []string {
 }
 
 func (r Report) head() string {
-	return fmt.Sprintf("%s -> %s: %s, %s; medians of %s", r.Source, r.Destination, counted(r.Files, "file"), Size(r.Bytes), counted(int64(r.Rounds), "round"))
+	return fmt.Sprintf("%s -> %s: %s, %s; medians of %s", r.Source, r.Destination, Count(r.Files, "file"), Size(r.Bytes), Count(int64(r.Rounds), "round"))
 }
 
 func (r Report) spent() string {
-	return fmt.Sprintf("This bench asked the bucket %s, which cost %s.", counted(r.Spent.Total(), "request"), Dollars(r.SpentPrice))
+	return fmt.Sprintf("This bench asked the bucket %s, which cost %s.", Count(r.Spent.Total(), "request"), Dollars(r.SpentPrice))
 }
 
 // words say what the truth was made from, and what that took.
@@ -48,14 +48,14 @@ func (t Truth) words() string {
 			parts = append(parts, number(p.n)+" "+p.what)
 		}
 	}
-	text := "The truth, by content: " + counted(t.Objects, "object")
+	text := "The truth, by content: " + Count(t.Objects, "object")
 	if len(parts) > 0 {
 		text += ", " + and(parts)
 	}
 	if t.Foreign > 0 && t.Manifest {
 		text += fmt.Sprintf("; %s not what the manifest says", number(t.Foreign))
 	}
-	return text + fmt.Sprintf(" (%s)", counted(t.Spent.Total(), "request"))
+	return text + fmt.Sprintf(" (%s)", Count(t.Spent.Total(), "request"))
 }
 
 // costs are the outcomes of the first case.

@@ -61,8 +61,8 @@ func number(n int64) string {
 	return text
 }
 
-// counted is a count of things.
-func counted(n int64, thing string) string {
+// Count is a count of things in words.
+func Count(n int64, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}
