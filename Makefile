@@ -33,9 +33,12 @@ platforms: ## it builds and vets elsewhere too
 
 # Tests that run the program many hundred times do so without the race detector, which makes each start of
 # it slow; what it would find in them, it finds in the tests of the packages. "make race" has it everywhere.
+# Benchmarks run once, so that they do not rot, and so do the tests of what other systems have in the place
+# of system calls of Linux.
 PROGRAMS := /cmd/merkur$$|/benchmarks/
 unit: $(SERVER)
-	$(GO) test -race $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
+	$(GO) test -race -bench . -benchtime 1x $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
+	$(GO) test -tags portable ./hashing ./transfer/local
 	$(GO) test $$($(GO) list ./... | grep -E '$(PROGRAMS)')
 
 race: $(SERVER) ## all tests with the race detector (takes long)
