@@ -37,7 +37,8 @@ platforms: ## it builds and vets elsewhere too
 # of system calls of Linux.
 PROGRAMS := /cmd/merkur$$|/benchmarks/
 unit: $(SERVER)
-	$(GO) test -race -bench . -benchtime 1x $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
+	$(GO) test -race $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
+	$(GO) test -short -run '^$$' -bench . -benchtime 1x $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
 	$(GO) test -tags portable ./hashing ./transfer/local
 	$(GO) test $$($(GO) list ./... | grep -E '$(PROGRAMS)')
 

@@ -258,10 +258,15 @@ func TestSmallCost(t *testing.T) {
 }
 
 // BenchmarkPlan lists a million keys of each shape, with requests that take the same time in
-// the mean, and reports how much faster than in sequence that is, and what it costs.
+// the mean, and reports how much faster than in sequence that is, and what it costs; fewer keys in
+// short mode.
 func BenchmarkPlan(b *testing.B) {
 	for _, s := range shapes {
-		keys := s.keys(1_000_000)
+		n := 1_000_000
+		if testing.Short() {
+			n = 20_000
+		}
+		keys := s.keys(n)
 		sequential := float64((len(keys) + pageSize - 1) / pageSize)
 		for _, hints := range []string{"alone", "hints"} {
 			b.Run(s.name+"/"+hints, func(b *testing.B) {
