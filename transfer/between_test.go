@@ -274,3 +274,29 @@ func TestDeleteOfSameBytesFails(t *testing.T) {
 		m.wants("delete gone")
 	}
 }
+
+// The server verifies records as it does objects: a bit that changes on the way would only be found when
+// the run is to be undone.
+func TestRecordsHaveChecksums(t *testing.T) {
+	for i, how := range append(ways, ways...) {
+		m, refused := newUndoable(t, how), i >= len(ways)
+		store := m.store
+		if m.o.Backup != nil {
+			store = m.o.Backup.Store.(*buckettest.Memory)
+		}
+		store.NoChecksum = refused
+		m.write(map[string]string{"a": "1"})
+		m.run(nil)
+		records := 0
+		for key := range store.Objects() {
+			if o, _ := store.Options(key); o.ContentType == "application/gzip" {
+				if records++; !o.HasCRC64 && !refused {
+					t.Errorf("%s: %s is stored without a checksum", how, key)
+				}
+			}
+		}
+		if records == 0 {
+			t.Errorf("%s: no records", how)
+		}
+	}
+}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/minio/crc64nvme"
 	"golang.org/x/sync/errgroup"
 
 	"merkur/manifest"
@@ -196,9 +198,8 @@ func (r *run) writeRecord(ctx context.Context, steps []history.Step, end bool) e
 	}
 	label := history.Label{Number: rec.Number, Counts: l.counts(), End: end}
 	key := l.shelf.records(l.name) + label.String()
-	o := bucket.PutOptions{Terms: r.ownTerms(), Headers: bucket.Headers{ContentType: "application/gzip"}}
 	for range maxLooks { // a record says the same however often it is stored
-		if _, err = l.shelf.side.Store.Put(ctx, key, bytes.NewReader(body), int64(len(body)), o); !isUncertain(err) {
+		if err = r.storeRecord(ctx, key, body); !isUncertain(err) {
 			break
 		}
 	}
@@ -212,6 +213,20 @@ func (r *run) writeRecord(ctx context.Context, steps []history.Step, end bool) e
 		l.steps[steps[i].Key] = steps[i].Deed
 	}
 	return nil
+}
+
+// storeRecord stores a record with a checksum, if the server takes one: nobody looks at a record before it
+// is needed.
+func (r *run) storeRecord(ctx context.Context, key string, body []byte) error {
+	store := r.ledger.shelf.side.Store
+	o := bucket.PutOptions{Terms: r.ownTerms(), Headers: bucket.Headers{ContentType: "application/gzip"}}
+	o.CRC64, o.HasCRC64 = crc64nvme.Checksum(body), true
+	_, err := store.Put(ctx, key, bytes.NewReader(body), int64(len(body)), o)
+	if l, ok := store.(bucket.Lenient); ok && errors.Is(err, bucket.ErrUnsupported) {
+		l.SendNoChecksums()
+		_, err = store.Put(ctx, key, bytes.NewReader(body), int64(len(body)), o)
+	}
+	return err
 }
 
 // counts are those of the outcomes that are to be told.
