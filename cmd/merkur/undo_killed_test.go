@@ -179,6 +179,7 @@ func (v *undoVictim) contents() map[string]string {
 	all["/root"] = c.Root().Digest.String()
 	return all
 }
+
 // On a server that keeps objects as files, an undo puts back what has no room before its deletes after
 // them, as the run did that it undoes.
 func TestUndoWhereDirectoriesWere(t *testing.T) {

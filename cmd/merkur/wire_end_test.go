@@ -124,3 +124,25 @@ func TestHomeless(t *testing.T) {
 		t.Errorf("a home that is given becomes %s", os.Getenv("HOME"))
 	}
 }
+
+// TestWireProbeOfBusyServer tries out a server that turns requests away meanwhile: what it answers on the next
+// try tells what it does.
+func TestWireProbeOfBusyServer(t *testing.T) {
+	for busy := 1; busy <= 3; busy++ { // the first put, and the two whose conditions do not hold
+		w := newWire(t)
+		w.tree()
+		puts := 0
+		w.server.Fail(func(r flat.Request) *flat.Failure {
+			if !strings.Contains(r.Key, "/probe/") || r.Operation != "PutObject" {
+				return nil
+			}
+			if puts++; puts == busy {
+				return &flat.Failure{Status: http.StatusServiceUnavailable, Code: "SlowDown"}
+			}
+			return nil
+		})
+		if o := w.run("sync", "d", "s3://here"); o.code != exitDone {
+			t.Errorf("busy at put %d: exit code %d\n%s", busy, o.code, o.errors)
+		}
+	}
+}

@@ -81,7 +81,7 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure boo
 	// The conditions below do not hold. A server that heeds them refuses.
 	_, exists := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
 	_, differs := c.putBytes(ctx, key, body, bucket.PutOptions{Condition: bucket.Condition{IfMatch: noETag}})
-	p.PutConditions = errors.Is(exists, bucket.ErrChanged) && errors.Is(differs, bucket.ErrChanged)
+	p.PutConditions = refused(exists) && refused(differs)
 	raced := true
 	if p.PutConditions {
 		p.Atomic, raced = c.race(ctx, key, first.ETag, took)
@@ -95,14 +95,20 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure boo
 		deleted = nil // who may not delete may still upload
 	}
 	for _, err := range []error{exists, differs, deleted} {
-		if err != nil && !errors.Is(err, bucket.ErrChanged) && !errors.Is(err, bucket.ErrUnsupported) {
+		if err != nil && !refused(err) && !errors.Is(err, bucket.ErrUnsupported) {
 			return p, false, err
 		}
 	}
-	p.DeleteConditions = errors.Is(deleted, bucket.ErrChanged)
-	p.CopyConditions = errors.Is(copied, bucket.ErrChanged)
-	looked := copied == nil || errors.Is(copied, bucket.ErrChanged) || errors.Is(copied, bucket.ErrUnsupported) || denied(copied)
+	p.DeleteConditions, p.CopyConditions = refused(deleted), refused(copied)
+	looked := copied == nil || p.CopyConditions || errors.Is(copied, bucket.ErrUnsupported) || denied(copied)
 	return p, raced && looked, nil
+}
+
+// refused reports whether the server heeded a condition that does not hold. Its last answer tells that, also
+// where the one to an earlier try was lost.
+func refused(err error) bool {
+	var e *bucket.Error
+	return errors.Is(err, bucket.ErrChanged) || errors.As(err, &e) && e.Status == http.StatusPreconditionFailed
 }
 
 // copyOnto copies the object of a probe to itself, under the condition that there is none. A
