@@ -1,6 +1,7 @@
 package bucket_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -398,6 +399,32 @@ func TestTurnedAwayAndCarriedOut(t *testing.T) {
 			if err == nil || errors.Is(err, bucket.ErrUncertain) != (throttled && test.want != nil) {
 				t.Errorf("%s, throttled before %v: %v", test.code, throttled, err)
 			}
+		}
+	}
+}
+
+// A server that has not got the whole body has not carried out the put. Some refuse a put by its headers, and
+// cut off what they do not want to read.
+func TestCutOffBeforeTheEnd(t *testing.T) {
+	const size = 16 << 20
+	for _, whole := range []bool{false, true} {
+		s := fake(t, func(w http.ResponseWriter, r *http.Request) {
+			n := int64(1 << 10)
+			if whole {
+				n = size
+			}
+			io.CopyN(io.Discard, r.Body, n)
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		})
+		_, err := s.Put(t.Context(), "key", bytes.NewReader(make([]byte, size)), size, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
+		if err == nil || errors.Is(err, bucket.ErrUncertain) != whole {
+			t.Errorf("the server has got all %v: %v", whole, err)
 		}
 	}
 }

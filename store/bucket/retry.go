@@ -130,6 +130,7 @@ func (s *S3) run(ctx context.Context, c call, do func(context.Context) error) er
 		again, inDoubt := judge(c, e, t, s.wire.heard.Load(), s.retryer.IsErrorRetryable(err))
 		// Who turns a write away has not looked at it, so they say. That the condition holds no more on
 		// the next try belies it.
+		inDoubt = inDoubt && !c.body.unsent()
 		doubt = doubt || inDoubt || turned && e.overtaken()
 		turned = turned || c.write && throttled(e)
 		if !again || interrupted(ctx.Err()) {
@@ -279,16 +280,22 @@ type payload struct {
 	size int64
 	left int64
 	err  error
+
+	counted bool // left tells how much of the try that is over was not sent
 }
 
 func (p *payload) rewind() error {
 	if p == nil {
 		return nil
 	}
-	p.left, p.err = p.size, nil
+	p.left, p.err, p.counted = p.size, nil, false
 	_, err := p.from.Seek(0, io.SeekStart)
 	return err
 }
+
+// unsent reports whether the server surely has not got the whole body, and so has not carried out the write:
+// it refused it by its headers, or was cut off.
+func (p *payload) unsent() bool { return p != nil && p.counted && p.left > 0 }
 
 func (p *payload) broken() bool { return p != nil && p.err != nil }
 
