@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/minio/crc64nvme"
+
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/store/bucket/buckettest"
@@ -960,5 +962,33 @@ func TestRandomWriters(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A miscounting store says a wrong checksum of what it has copied, as versitygw does of copies in parts.
+type miscounting struct{ *buckettest.Memory }
+
+func (s miscounting) Copy(ctx context.Context, src bucket.Source, dst string, o bucket.CopyOptions) (bucket.Object, error) {
+	obj, err := s.Memory.Copy(ctx, src, dst, o)
+	obj.CRC64, obj.HasCRC64 = obj.CRC64+1, true
+	return obj, err
+}
+
+// The checksum of a copy is that of its source, where that is known, whatever the server says.
+func TestCopyKeepsChecksum(t *testing.T) {
+	source := &buckettest.Memory{Name: "a"}
+	up := newMachine(t, source)
+	up.write(map[string]string{"a": "content"})
+	up.run(nil)
+	m := newCopier(t, source)
+	m.o.To.Store = miscounting{m.store}
+	m.run(nil)
+	c, err := catalog.Open(t.Context(), m.store, catalog.Options{Prefix: "p/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, ok, err := c.Tree(t.Context()).Get("a")
+	if want := crc64nvme.Checksum([]byte("content")); err != nil || !ok || !e.Evidence.HasCRC64 || e.Evidence.CRC64 != want {
+		t.Errorf("%+v, %v, %v; want %x", e.Evidence, ok, err, want)
 	}
 }

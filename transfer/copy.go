@@ -297,7 +297,7 @@ func (r *run) copied(a Action, obj bucket.Object) manifest.Entry {
 	if !obj.Modified.IsZero() {
 		e.Evidence.Modified = obj.Modified.Unix()
 	}
-	if obj.HasCRC64 {
+	if obj.HasCRC64 && !e.Evidence.HasCRC64 { // some servers put that of a copy in parts together wrongly
 		e.Evidence.CRC64, e.Evidence.HasCRC64 = obj.CRC64, true
 	}
 	if e.Headers = r.asked(a.Key).Tag(); e.Unproven {
