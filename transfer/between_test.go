@@ -300,3 +300,33 @@ func TestRecordsHaveChecksums(t *testing.T) {
 		}
 	}
 }
+
+// A strategy that lists knows less of an object than the manifest does, which goes on knowing it when the
+// object is found to be equal: its headers, and with them what an undo has to put back, and its version.
+func TestListingForgetsNothing(t *testing.T) {
+	for _, how := range ways {
+		for _, name := range []compare.Name{compare.ETag, compare.Size} {
+			m := newUndoable(t, how)
+			by := func(text string) func(*Options) {
+				return func(o *Options) { o.Rules = rules(t, text) }
+			}
+			m.write(map[string]string{"a.html": "1", "b.js": "2"})
+			m.run(nil)
+			before := m.state()
+			sum := m.run(by("/*\n  Cache-Control: public\n"))
+			known := entries(t, m.store)
+			m.write(map[string]string{"new": "3"})
+			m.run(func(o *Options) { o.Compare = name })
+			now := entries(t, m.store)
+			for key, e := range known {
+				if now[key] != e {
+					t.Errorf("%s, %s: of %s the manifest says %+v, before %+v", how, name, key, now[key], e)
+				}
+			}
+			m.undone(sum.Run)
+			m.remove("new")
+			m.run(func(o *Options) { o.Delete = true })
+			same(t, how, m.state(), before)
+		}
+	}
+}

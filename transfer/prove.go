@@ -27,6 +27,7 @@ func (r *run) prove(ctx context.Context, a Action) (e manifest.Entry, equal bool
 	case compare.Up:
 		at := target{r.store, r.o.To, *a.Old, a.Key}
 		e.Evidence, e.Digest, equal, err = r.proveFile(ctx, e, at)
+		e.Headers = a.Old.Headers // it stays as it is
 	case compare.Down:
 		at := target{r.o.From.Store, r.o.From, a.From.Entry, a.Key}
 		_, _, equal, err = r.proveFile(ctx, *a.Old, at)

@@ -97,6 +97,9 @@ func (r *run) record(ctx context.Context, actions []Action) error {
 // transferRecorded carries out actions, which are in key order, after a record of them has been stored
 // where there is a place for it. It returns, in key order, the changes that were made, also beside an error.
 func (r *run) transferRecorded(ctx context.Context, actions []Action) ([]manifest.Change, error) {
+	if err := r.inform(ctx, actions); err != nil {
+		return nil, err
+	}
 	actions, proved, err := r.proveFirst(ctx, actions)
 	if err != nil {
 		return proved, err
@@ -277,30 +280,27 @@ func (r *run) steps(ctx context.Context, actions []Action) ([]history.Step, erro
 		}
 		steps[i] = s
 	}
-	if err := r.fromTree(ctx, steps); err != nil {
-		return nil, err
-	}
 	return steps, r.findVersions(ctx, steps)
 }
 
-// fromTree takes over what the manifest knows of objects that were found by a listing.
-func (r *run) fromTree(ctx context.Context, steps []history.Step) error {
+// inform tells actions what the manifest knows of objects that were found by a listing, which tells less.
+func (r *run) inform(ctx context.Context, actions []Action) error {
 	if r.catalog == nil || r.o.Compare == compare.Content {
 		return nil
 	}
-	olds := map[string]*manifest.Entry{}
+	at := map[string]int{}
 	var keys []string
-	for i := range steps {
-		if steps[i].Old != nil {
-			keys, olds[steps[i].Key] = append(keys, steps[i].Key), steps[i].Old
+	for i, a := range actions {
+		if a.Old != nil {
+			keys, at[a.Key] = append(keys, a.Key), i
 		}
 	}
 	for e, err := range r.catalog.Tree(ctx).Find(keys) {
 		if err != nil {
 			return err
 		}
-		if old := olds[e.Key]; old.Size == e.Size && old.Evidence.ETag == e.Evidence.ETag {
-			*old = e
+		if a := &actions[at[e.Key]]; sameETag(a.Old, &e) {
+			a.Old = &e
 		}
 	}
 	return nil

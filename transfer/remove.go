@@ -51,6 +51,9 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 	var back []manifest.Change // objects that could not be deleted: the manifest names them again
 	err := doomed.each(func(actions []Action) error {
 		actions = inKeyOrder(actions)
+		if err := r.inform(ctx, actions); err != nil {
+			return err
+		}
 		leaf, recorded, err := r.secure(ctx, actions)
 		if err != nil {
 			return err
