@@ -1,4 +1,5 @@
-// Package transfer makes an S3 prefix equal to a local tree. [Upload] is the whole of a run:
+// Package transfer makes a local tree and an S3 prefix, or two prefixes, equal. [Sync] is the whole of a
+// run. Where the destination is in a bucket and content is compared, that is
 //
 //	open      read the root · settle what earlier runs left · adopt a prefix without a manifest · audit
 //	scan      walk in key order, hash what is not known              package hashing
@@ -6,9 +7,12 @@
 //	diff      merge-join with the committed tree, page by page       package manifest
 //	plan      changes, filters, delete policy → actions              pure
 //	intent    say which keys are about to change, and to what        package catalog
-//	transfer  put, each on the condition that the object is still the one the manifest knows
+//	transfer  put or copy, each on the condition that the object is still the one the manifest knows
 //	commit    publish what the bucket holds now                      package catalog
 //	delete    last, and only what the manifest named
+//
+// A download goes the same way, without intents and commits; where objects are listed, the listing takes
+// the place of a tree. [Undo] has steps of its own to find what is to be done, and the same to do it.
 //
 // All of it streams: changes are taken from the diff in batches while the scan goes on, and
 // each batch is an intent, its transfers and a commit. So memory does not grow with the tree,
