@@ -132,9 +132,10 @@ func (s *S3) sign(ctx context.Context, req *http.Request, hash string, r *route)
 }
 
 // lend returns the body for one try. net/http sends one that it knows to lie in memory together with
-// the headers. Of a larger one it is counted how much was taken.
+// the headers: a small one, which it has read before there can be an answer. Of a larger one it is counted how
+// much was taken.
 func (p *payload) lend() (body io.ReadCloser, over func() error) {
-	if b, ok := p.from.(*bytes.Reader); ok && b.Size() == p.size && p.size <= atOnce {
+	if b, ok := p.from.(*bytes.Reader); ok && b.Size() == p.size && p.size <= atOnce/2 {
 		own := *b
 		return io.NopCloser(&own), func() error { return nil }
 	}
