@@ -92,11 +92,10 @@ func (r *run) sendWhole(ctx context.Context, a Action, f *os.File, info fs.FileI
 		return e, false, err
 	}
 	defer release()
-	n, err := io.ReadFull(f, buf)
+	// A read that could have brought more and did not has come to the end.
+	n, err := io.ReadAtLeast(f, buf, max(len(buf)-1, 1))
 	switch {
-	case err == nil:
-		return e, false, errUnsettled // there is more than its size
-	case err != io.ErrUnexpectedEOF && err != io.EOF:
+	case err != nil && err != io.ErrUnexpectedEOF && err != io.EOF:
 		return e, false, err
 	case int64(n) != info.Size():
 		return e, false, errUnsettled
