@@ -81,6 +81,10 @@ func (c call) bucket(s *S3) string {
 	return s.name
 }
 
+// usualHeaders is how many headers most requests have at most. More are no trouble; but room for more
+// makes a map that takes four times as much memory.
+const usualHeaders = 8
+
 // set sets a header that has a value. Its name is written as net/http does.
 func set(h http.Header, name, value string) {
 	if value != "" {

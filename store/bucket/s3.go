@@ -160,7 +160,7 @@ func (s *S3) Get(ctx context.Context, key string, o GetOptions) (io.ReadCloser, 
 // asking are the headers with which an object is asked for: that its checksum be told, and with
 // which key it is encrypted.
 func (s *S3) asking(key *CustomerKey) http.Header {
-	h := make(http.Header, 12)
+	h := make(http.Header, usualHeaders)
 	if s.asks.Load() {
 		set(h, "X-Amz-Checksum-Mode", "ENABLED")
 	}
@@ -220,7 +220,7 @@ func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64
 	if size > 0 {
 		c.body = &payload{from: body, size: size}
 	}
-	h := make(http.Header, 16)
+	h := make(http.Header, usualHeaders)
 	o.Headers.write(h)
 	o.Terms.write(h)
 	set(h, "X-Amz-Tagging", o.Tags)

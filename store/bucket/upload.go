@@ -90,7 +90,7 @@ func (u *upload) Part(ctx context.Context, n int, body io.ReadSeeker, size int64
 	if size > 0 {
 		c.body = &payload{from: body, size: size}
 	}
-	h := make(http.Header, 12)
+	h := make(http.Header, usualHeaders)
 	u.options.Customer.write(h)
 	z.write(h)
 	query := "partNumber=" + strconv.Itoa(n) + "&uploadId=" + url.QueryEscape(*u.id)
