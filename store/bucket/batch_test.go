@@ -55,7 +55,11 @@ func deleter(t *testing.T, answer func(w http.ResponseWriter, n int, keys []stri
 			fmt.Fprintf(w, "<DeleteResult>%s</DeleteResult>", text)
 		}
 	})
-	return s, func() []string { return seen }
+	return s, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(seen)
+	}
 }
 
 // gone answers that keys are deleted.
