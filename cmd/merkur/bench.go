@@ -266,15 +266,15 @@ func (g *given) planArgs(ends []end, s lab.Spec) []string {
 	if g.noFollow {
 		args = append(args, "--no-follow-symlinks")
 	}
-	args = append(args, "--")
+	var paths []string
 	for _, e := range ends {
-		if path := e.typed; e.remote() || s.Dir == "" {
-			args = append(args, path)
-		} else {
-			args = append(args, s.Dir)
+		if e.remote() || s.Dir == "" {
+			paths = append(paths, e.typed)
+			continue
 		}
+		args, paths = append(args, "--stands-for="+e.dir), append(paths, s.Dir)
 	}
-	return args
+	return append(append(args, "--"), paths...)
 }
 
 // notPassed are options that the process is given in another way, or not at all.

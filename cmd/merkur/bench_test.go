@@ -69,7 +69,7 @@ func TestPlanArgs(t *testing.T) {
 		{lab.Spec{Strategy: "content", Cache: "/c"},
 			"bench-plan --compare=content --cache-dir=/c --clock-ahead=0s --trust-stat --manifest-key=f --sse-c=AES256 --sse-c-key=k --region=r --exclude=-x --include=y --no-follow-symlinks -- ./tree s3://b/p"},
 		{lab.Spec{Strategy: "size", Cache: "/c", Dir: "/copy", Draft: "/d", Leave: []string{"/l", "/m"}, Ahead: time.Hour},
-			"bench-plan --compare=size --cache-dir=/c --clock-ahead=1h0m0s --draft=/d --leave=/l" + list + "/m --trust-stat --sse-c=AES256 --sse-c-key=k --region=r --exclude=-x --include=y --no-follow-symlinks -- /copy s3://b/p"},
+			"bench-plan --compare=size --cache-dir=/c --clock-ahead=1h0m0s --draft=/d --leave=/l" + list + "/m --trust-stat --sse-c=AES256 --sse-c-key=k --region=r --exclude=-x --include=y --no-follow-symlinks --stands-for=/tree -- /copy s3://b/p"},
 	} {
 		got := g.planArgs(ends, x.spec)
 		if strings.Join(got, " ") != x.want {

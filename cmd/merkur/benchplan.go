@@ -10,6 +10,7 @@ import (
 	"merkur/lab"
 	"merkur/store/catalog"
 	"merkur/transfer"
+	"merkur/transfer/filter"
 )
 
 // benchPlanCommand is what "merkur bench" measures: one dry run of sync that prints its plan for lab.
@@ -22,6 +23,7 @@ func benchPlanCommand() *command {
 		about:  "Plans as merkur sync --dryrun does, and prints the plan for merkur bench.",
 		options: append(planOptions(), group{"9. Measuring", []option{
 			{name: "draft", kind: valued, ours: true, usage: "the manifest of the bucket is kept in `DIR`"},
+			{name: "stands-for", kind: valued, ours: true, usage: "the local tree is a copy of `DIR`, which patterns are about"},
 			{name: "leave", kind: valued, ours: true, usage: "`DIRS` that are no part of the tree"},
 			{name: "clock-ahead", kind: valued, ours: true, usage: "files are older than they are by `TIME`"},
 		}}),
@@ -51,6 +53,13 @@ func plan(ctx context.Context, g *given, paths []string, rec *lab.Recorder) (end
 	q, err := readRequest(g, paths)
 	if err != nil {
 		return end, err
+	}
+	if dir := g.text("stands-for"); dir != "" {
+		remote := q.to
+		if q.from.remote() {
+			remote = q.from
+		}
+		q.options.Filters = filter.New(g.filters, filepath.ToSlash(dir), remote.root())
 	}
 	stores, err := q.open(ctx, func(string) {})
 	if err != nil {
