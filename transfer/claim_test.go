@@ -361,7 +361,8 @@ func undoAmidOthers(t *testing.T, how string, undoDies bool, n int) (died bool) 
 	m.goes(nil)
 	m.write(map[string]string{"edited": "22", "added": "22", "z": "22"})
 	m.remove("removed")
-	name, over := "", func() bool { return false }
+	var name string
+	var over func() bool
 	if undoDies {
 		name = m.goes(nil).Run
 		past, err := FindRun(context.Background(), m.o.To, m.o.Backup, name)
