@@ -53,7 +53,7 @@ func (c *Catalog) tryBatches(ctx context.Context, deleter bucket.BatchDeleter, k
 	switch err := deleted(noETag); {
 	case err == nil, errors.Is(err, bucket.ErrUnsupported):
 		return BatchesIgnore
-	case !errors.Is(err, bucket.ErrChanged):
+	case !refused(err):
 		return BatchesUnknown
 	}
 	switch err := there(); {
@@ -63,7 +63,7 @@ func (c *Catalog) tryBatches(ctx context.Context, deleter bucket.BatchDeleter, k
 		return BatchesUnknown
 	}
 	switch err := deleted(obj.ETag); {
-	case errors.Is(err, bucket.ErrChanged):
+	case refused(err) && !errors.Is(err, bucket.ErrUncertain):
 		return BatchesIgnore
 	case err != nil:
 		return BatchesUnknown

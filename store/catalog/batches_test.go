@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -45,6 +46,12 @@ func TestProbeBatches(t *testing.T) {
 			}
 			return nil
 		}}, BatchesIgnore},
+		"slow, then heeds": {&loose{&buckettest.Memory{}, func(m *buckettest.Memory, list []bucket.Deletion) map[string]error {
+			if list[0].IfMatch == noETag {
+				return map[string]error{list[0].Key: errors.Join(&bucket.Error{Code: "PreconditionFailed"}, bucket.ErrUncertain)}
+			}
+			return m.DeleteAll(context.Background(), list)
+		}}, BatchesHeed},
 		"no power": {struct{ bucket.Store }{&buckettest.Memory{}}, BatchesUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -108,7 +108,7 @@ func (c *Catalog) tryPowers(ctx context.Context, key string) (p Powers, sure boo
 // where the one to an earlier try was lost.
 func refused(err error) bool {
 	var e *bucket.Error
-	return errors.Is(err, bucket.ErrChanged) || errors.As(err, &e) && e.Status == http.StatusPreconditionFailed
+	return errors.Is(err, bucket.ErrChanged) || errors.As(err, &e) && (e.Status == http.StatusPreconditionFailed || e.Code == "PreconditionFailed")
 }
 
 // copyOnto copies the object of a probe to itself, under the condition that there is none. A
