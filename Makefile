@@ -31,19 +31,21 @@ platforms: ## it builds and vets elsewhere too
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 
-# Tests that run the program many hundred times do so without the race detector, which makes each start of
-# it slow; what it would find in them, it finds in the tests of the packages. "make race" has it everywhere.
+# Tests that run the program, or whole syncs, many hundred times do so without the race detector, which makes
+# them slow; some of each direction, and of each way to end, have it. "make race" has it everywhere.
 # Benchmarks run once, so that they do not rot, and so do the tests of what other systems have in the place
 # of system calls of Linux.
-PROGRAMS := /cmd/merkur$$|/benchmarks/
+PROGRAMS := /cmd/merkur$$|/benchmarks/|/transfer$$
+RACED := NothingGoesOn|Story|Together|Relay|RandomRuns
 unit: $(SERVER)
 	$(GO) test -race $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
-	$(GO) test -short -run '^$$' -bench . -benchtime 1x $$($(GO) list ./... | grep -vE '$(PROGRAMS)')
+	$(GO) test -short -run '^$$' -bench . -benchtime 1x $$($(GO) list ./... | grep -vE '/cmd/merkur$$|/benchmarks/')
 	$(GO) test -tags portable ./hashing ./transfer/local
+	$(GO) test -race -short -run '$(RACED)' ./transfer
 	$(GO) test $$($(GO) list ./... | grep -E '$(PROGRAMS)')
 
 race: $(SERVER) ## all tests with the race detector (takes long)
-	$(GO) test -race ./...
+	$(GO) test -race -timeout 1h ./...
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for p in $$($(GO) list ./...); do \
