@@ -11,12 +11,16 @@ import (
 // and version, fit.
 const maxPageBytes = 32 << 20
 
+// window is how far back an encoder looks, in bytes: it has room for twice as many. Few pages have more.
+const window = 256 << 10
+
 // Encoders are used by one goroutine at a time, one decoder serves all of them; they are made when
 // first needed, since each holds some megabytes of tables.
 var (
 	encoders = sync.Pool{New: func() any {
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
-			zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
+			zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true),
+			zstd.WithWindowSize(window))
 		if err != nil {
 			panic("manifest: zstd encoder: " + err.Error()) // options are constant
 		}
@@ -61,7 +65,8 @@ func oneFrame(b []byte) bool {
 // the page.
 func AppendFrame(dst []byte, p *Page) ([]byte, Location) {
 	off := len(dst)
-	dst = appendCompressed(dst, p)
+	page, seams := p.encodeInParts()
+	dst = appendCompressed(dst, page, seams)
 	return dst, Location{Off: uint64(off), Len: uint32(len(dst) - off), Tag: TagOf(dst[off:])}
 }
 
@@ -70,10 +75,9 @@ const smallPart = 1 << 10
 
 // appendCompressed appends a page as a zstd frame. Hashes, which do not compress, get blocks of their own:
 // in one with text they would spoil the statistics by which that is coded, which costs a leaf 2 %.
-func appendCompressed(dst []byte, p *Page) []byte {
+func appendCompressed(dst, page []byte, seams []int) []byte {
 	e := encoders.Get().(*zstd.Encoder)
 	defer encoders.Put(e)
-	page, seams := p.encodeInParts()
 	out := bytes.NewBuffer(dst)
 	e.ResetContentSize(out, int64(len(page)))
 	from := 0

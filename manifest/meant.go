@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/zeebo/blake3"
 )
 
@@ -92,11 +91,8 @@ func (m Meant) And(o Meant) Meant {
 // AppendMeant appends statements to dst as the frame in which they are stored, and returns where it
 // lies in dst.
 func AppendMeant(dst []byte, m Meant) ([]byte, Location) {
-	b := m.encode()
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
 	off := len(dst)
-	dst = e.EncodeAll(b, dst)
+	dst = appendCompressed(dst, m.encode(), nil)
 	return dst, Location{Off: uint64(off), Len: uint32(len(dst) - off), Tag: TagOf(dst[off:])}
 }
 
