@@ -32,7 +32,7 @@ type wire struct {
 // at once, and some more for the moments in between.
 const idleConns = 128
 
-// atOnce is how many bytes are read or written at once. A body of no more goes with its headers, if
+// atOnce is how many bytes are read or written at once. A body of half as many goes with its headers, if
 // nothing stands between it and the transport.
 const atOnce = 64 << 10
 

@@ -13,6 +13,39 @@ import (
 	"merkur/store/bucket"
 )
 
+func testCopy(t *testing.T, s bucket.Store) {
+	copier, ok := s.(bucket.Copier)
+	if !ok {
+		t.Skip("the store copies nothing")
+	}
+	src := put(t, s, "src", "body", bucket.PutOptions{Headers: bucket.Headers{ContentType: "text/plain", Metadata: map[string]string{"a": "b"}}})
+	made, err := copier.Copy(t.Context(), bucket.Source{Key: "src", IfMatch: src.ETag}, "dst", bucket.CopyOptions{})
+	if err != nil || made.Key != "dst" || made.ETag != src.ETag {
+		t.Errorf("copy returns %+v, %v", made, err)
+	}
+	if body, obj := get(t, s, "dst", bucket.GetOptions{}); body != "body" || obj.Metadata["a"] != "b" {
+		t.Errorf("copy is %q, %+v", body, obj)
+	}
+	for directive, wanted := range map[string]bucket.Headers{
+		"REPLACE": {ContentType: "text/html", Metadata: map[string]string{"c": "d"}},
+		"COPY":    {ContentType: "text/plain", Metadata: map[string]string{"a": "b"}},
+	} {
+		var o bucket.CopyOptions
+		o.MetadataDirective = directive
+		o.Headers = bucket.Headers{ContentType: "text/html", Metadata: map[string]string{"c": "d"}}
+		_, err = copier.Copy(t.Context(), bucket.Source{Key: "src"}, "dst", o)
+		want(t, "copy with directive "+directive, err, nil)
+		if _, obj := get(t, s, "dst", bucket.GetOptions{}); !reflect.DeepEqual(obj.Headers, wanted) {
+			t.Errorf("%s: headers are %+v; want %+v", directive, obj.Headers, wanted)
+		}
+	}
+	_, err = copier.Copy(t.Context(), bucket.Source{Key: "src", IfMatch: "00"}, "no", bucket.CopyOptions{})
+	want(t, "copy of a changed source", err, bucket.ErrChanged)
+	_, err = copier.Copy(t.Context(), bucket.Source{Key: "none", IfMatch: ""}, "no", bucket.CopyOptions{})
+	want(t, "copy of nothing", err, bucket.ErrNotFound)
+	expect(t, s, "no", "")
+}
+
 // tagger is the store as one that keeps tags.
 func tagger(t *testing.T, s bucket.Store) bucket.Tagger {
 	t.Helper()
