@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -128,15 +129,15 @@ func TestHomeless(t *testing.T) {
 // TestWireProbeOfBusyServer tries out a server that turns requests away meanwhile: what it answers on the next
 // try tells what it does.
 func TestWireProbeOfBusyServer(t *testing.T) {
-	for busy := 1; busy <= 3; busy++ { // the first put, and the two whose conditions do not hold
+	for busy := int32(1); busy <= 3; busy++ { // the first put, and the two whose conditions do not hold
 		w := newWire(t)
 		w.tree()
-		puts := 0
+		var puts atomic.Int32
 		w.server.Fail(func(r flat.Request) *flat.Failure {
 			if !strings.Contains(r.Key, "/probe/") || r.Operation != "PutObject" {
 				return nil
 			}
-			if puts++; puts == busy {
+			if puts.Add(1) == busy {
 				return &flat.Failure{Status: http.StatusServiceUnavailable, Code: "SlowDown"}
 			}
 			return nil
