@@ -28,15 +28,25 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"merkur": main})
 }
 
-// The garbage collector is held to a limit, unless somebody sets another.
+// The garbage collector is held to a limit and let loose below it, unless somebody says otherwise.
 func TestMemoryLimit(t *testing.T) {
-	before := debug.SetMemoryLimit(-1)
-	defer debug.SetMemoryLimit(before)
-	for env, want := range map[string]int64{"": usualMemory, "1GiB": 1 << 30} {
-		t.Setenv("GOMEMLIMIT", env)
-		debug.SetMemoryLimit(1 << 30) // what the runtime makes of the variable
-		if run([]string{"merkur", "sync"}); debug.SetMemoryLimit(-1) != want {
-			t.Errorf("GOMEMLIMIT=%s: the limit is %d, want %d", env, debug.SetMemoryLimit(-1), want)
+	limit, growth := debug.SetMemoryLimit(-1), debug.SetGCPercent(100)
+	defer debug.SetMemoryLimit(limit)
+	defer debug.SetGCPercent(growth)
+	for _, c := range []struct {
+		limit, growth         string
+		wantLimit, wantGrowth int
+	}{{"", "", usualMemory, usualGrowth}, {"1GiB", "", 1 << 30, usualGrowth}, {"", "50", usualMemory, 50}} {
+		t.Setenv("GOMEMLIMIT", c.limit)
+		t.Setenv("GOGC", c.growth)
+		debug.SetMemoryLimit(1 << 30) // what the runtime makes of the variables
+		debug.SetGCPercent(50)
+		run([]string{"merkur", "sync"})
+		if got := debug.SetMemoryLimit(-1); got != int64(c.wantLimit) {
+			t.Errorf("GOMEMLIMIT=%s: the limit is %d, want %d", c.limit, got, c.wantLimit)
+		}
+		if got := debug.SetGCPercent(100); got != c.wantGrowth {
+			t.Errorf("GOGC=%s: the growth is %d, want %d", c.growth, got, c.wantGrowth)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // List implements [Store]. It asks for a page at a time, of 1,000 keys where the [Config] says
@@ -93,24 +94,36 @@ func (s *S3) listQuery(prefix, start, token string) string {
 // maxPage bounds the bytes of a page: 1,000 keys of 1,024 bytes, escaped, need less than half.
 const maxPage = 16 << 20
 
+// A pageBuffer is what is needed of an answer until it is understood.
+type pageBuffer struct {
+	body  bytes.Buffer
+	items []listed
+}
+
+var pageBuffers = sync.Pool{New: func() any { return new(pageBuffer) }}
+
 // readPage reads an answer to a request for a listing.
 func readPage(r io.Reader) (page, error) {
-	body, err := io.ReadAll(io.LimitReader(r, maxPage+1))
-	if err == nil && len(body) > maxPage {
+	b := pageBuffers.Get().(*pageBuffer)
+	defer pageBuffers.Put(b)
+	b.body.Reset()
+	_, err := b.body.ReadFrom(io.LimitReader(r, maxPage+1))
+	if err == nil && b.body.Len() > maxPage {
 		err = fmt.Errorf("answer of more than %d bytes", maxPage)
 	}
 	if err != nil {
 		return page{}, err
 	}
-	return parsePage(body)
+	return b.parse()
 }
 
-// parsePage reads an answer that must be one whole page of a listing.
-func parsePage(body []byte) (page, error) {
-	l, ok := scanListing(body)
+// parse reads an answer that must be one whole page of a listing. Nothing of the buffer is kept.
+func (b *pageBuffer) parse() (page, error) {
+	l, ok := scanListing(b.body.Bytes(), b.items[:0])
+	b.items = l.Contents
 	if !ok {
 		var err error
-		if l, err = decodeListing(bytes.NewReader(body)); err != nil {
+		if l, err = decodeListing(bytes.NewReader(b.body.Bytes())); err != nil {
 			return page{}, fmt.Errorf("answer is not a listing: %w", err)
 		}
 	}

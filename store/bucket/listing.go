@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,8 +25,6 @@ type listing struct {
 	Next         string `xml:"NextContinuationToken"`
 	EncodingType string
 	Contents     []listed
-
-	scratch []byte
 }
 
 // The text of an item is copied where it is understood: of most of it nothing is kept.
@@ -66,19 +65,32 @@ func (l *listing) page() (page, error) {
 	case l.IsTruncated != "false":
 		return page{}, fmt.Errorf("listing that does not say how it goes on: IsTruncated is %q", l.IsTruncated)
 	}
+	var t texts
 	for i := range l.Contents {
-		if err := l.object(&p.objects[i], &l.Contents[i]); err != nil {
+		if err := l.object(&p.objects[i], &l.Contents[i], &t); err != nil {
 			return page{}, err
 		}
 	}
 	return p, nil
 }
 
+// Texts are strings that share their memory a dozen at a time: of a million objects that are listed, a
+// million strings would be most of the work. Who keeps one keeps those beside it too, which is why they are no more.
+type texts struct{ strings.Builder }
+
+func (t *texts) add(b []byte) string {
+	if t.Cap()-t.Len() < len(b) {
+		t.Reset()
+		t.Grow(max(1<<10, len(b)))
+	}
+	start := t.Len()
+	t.Write(b)
+	return t.String()[start:]
+}
+
 // object understands one item of a listing.
-func (l *listing) object(o *Object, item *listed) (err error) {
-	l.scratch = append(append(l.scratch[:0], item.Key...), bytes.Trim(item.ETag, `"`)...)
-	both := string(l.scratch) // one piece of memory for the two
-	o.Key, o.ETag = both[:len(item.Key)], both[len(item.Key):]
+func (l *listing) object(o *Object, item *listed, t *texts) (err error) {
+	o.Key, o.ETag = t.add(item.Key), t.add(bytes.Trim(item.ETag, `"`))
 	if l.EncodingType == "url" && bytes.ContainsAny(item.Key, "%+") {
 		if o.Key, err = url.QueryUnescape(o.Key); err != nil {
 			return fmt.Errorf("key %q: %w", item.Key, err)

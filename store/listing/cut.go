@@ -77,16 +77,13 @@ func (pl *plan) learn(p *piece, objects []bucket.Object) {
 	if len(objects) < 2 {
 		return
 	}
-	keys := make([]string, len(objects))
-	for i := range objects {
-		keys[i] = objects[i].Key[len(pl.prefix):]
-	}
+	key := func(i int) string { return objects[i].Key[len(pl.prefix):] }
 	if p.count == 0 || p.run >= 2*pieceSize {
-		p.from, p.run, p.scale = keys[0], 0, &scale{before: older(p)}
+		p.from, p.run, p.scale = key(0), 0, &scale{before: older(p)}
 	}
-	p.scale.learn(keys)
-	p.to = keys[len(keys)-1]
-	p.run += len(keys)
+	p.scale.learn(len(objects), key)
+	p.to = key(len(objects) - 1)
+	p.run += len(objects)
 }
 
 // older is what the scale of a piece keeps when it is made anew.

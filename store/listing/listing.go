@@ -164,6 +164,9 @@ func (l *lister) list(ctx context.Context, p *piece) (next *piece) {
 		if end != "" && last > end {
 			break
 		}
+		if page == nil {
+			page = make([]bucket.Object, 0, pageSize)
+		}
 		if page = append(page, obj); len(page) == pageSize {
 			if next = l.deliver(p, page, false, nil); next != p {
 				return next

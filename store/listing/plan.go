@@ -44,14 +44,15 @@ type mark struct {
 
 // A piece is the keys behind one cut up to and including another.
 type piece struct {
-	start   string // the cut before
-	after   string // what is listed: the keys up to this one
-	end     string // last key; empty: none
-	objects []bucket.Object
-	count   int   // objects listed
-	busy    bool  // a request is under way
-	done    bool  // all of it is listed
-	err     error // what follows the objects, if it is done
+	start string            // the cut before
+	after string            // what is listed: the keys up to this one
+	end   string            // last key; empty: none
+	pages [][]bucket.Object // what is listed and not given out; none is empty
+	held  int               // objects in them
+	count int               // objects listed
+	busy  bool              // a request is under way
+	done  bool              // all of it is listed
+	err   error             // what follows the objects, if it is done
 
 	scale    *scale  // made of these keys
 	from, to string  // keys with run objects between them: how dense the keys are hereabouts
@@ -77,7 +78,7 @@ func (pl *plan) finished() bool {
 
 // ready reports whether take has something to say.
 func (pl *plan) ready() bool {
-	return len(pl.pieces) == 0 || len(pl.pieces[0].objects) > 0 || pl.pieces[0].done
+	return len(pl.pieces) == 0 || pl.pieces[0].held > 0 || pl.pieces[0].done
 }
 
 // take returns the next objects, and what follows them if it is an error. More may follow if
@@ -85,11 +86,13 @@ func (pl *plan) ready() bool {
 func (pl *plan) take() (objects []bucket.Object, err error, more bool) {
 	for len(pl.pieces) > 0 && len(objects) == 0 && err == nil {
 		p := pl.pieces[0]
-		n := min(len(p.objects), pageSize)
-		objects, p.objects = p.objects[:n:n], p.objects[n:]
-		pl.held -= n
-		pl.remember(objects)
-		if !p.done || len(p.objects) > 0 {
+		if p.held > 0 {
+			objects, p.pages = p.pages[0], p.pages[1:]
+			p.held -= len(objects)
+			pl.held -= len(objects)
+			pl.remember(objects)
+		}
+		if !p.done || p.held > 0 {
 			break
 		}
 		err = p.err
@@ -100,9 +103,6 @@ func (pl *plan) take() (objects []bucket.Object, err error, more bool) {
 
 // remember keeps where some objects begin that are given out.
 func (pl *plan) remember(objects []bucket.Object) {
-	if len(objects) == 0 {
-		return
-	}
 	pl.trail = append(pl.trail, mark{objects[0].Key[len(pl.prefix):], pl.given})
 	if len(pl.trail) > maxTrail {
 		pl.trail = pl.trail[1:]
@@ -144,7 +144,7 @@ func (pl *plan) urgent() *piece {
 	ahead := 0.0
 	var largest *piece
 	for i, p := range pl.pieces {
-		if ahead += float64(len(p.objects)); ahead > maxHeld-pageSize {
+		if ahead += float64(p.held); ahead > maxHeld-pageSize {
 			break
 		}
 		if !p.done && !p.busy {
@@ -194,10 +194,10 @@ func (pl *plan) mayWaste(n int) bool {
 func (pl *plan) giveUp() bool {
 	ahead, found, far := 0.0, -1, false
 	for i, p := range pl.pieces {
-		if far = ahead > maxHeld; far && len(p.objects) > 0 && !p.busy && p.err == nil {
+		if far = ahead > maxHeld; far && p.held > 0 && !p.busy && p.err == nil {
 			found = i
 		}
-		ahead += float64(len(p.objects)) + p.rest
+		ahead += float64(p.held) + p.rest
 	}
 	if found < 0 {
 		return false
@@ -208,9 +208,9 @@ func (pl *plan) giveUp() bool {
 		return false
 	}
 	pl.wasted += pages
-	pl.held -= len(p.objects)
+	pl.held -= p.held
 	pl.listed -= p.count
-	p.after, p.objects, p.count, p.done, p.want = p.start, nil, 0, false, 0
+	p.after, p.pages, p.held, p.count, p.done, p.want = p.start, nil, 0, 0, false, 0
 	pl.guess(p)
 	return true
 }
@@ -230,7 +230,8 @@ func (pl *plan) deliver(p *piece, objects []bucket.Object, ended bool, err error
 	}
 	if n := len(objects); n > 0 {
 		p.after = objects[n-1].Key
-		p.objects = append(p.objects, objects...)
+		p.pages = append(p.pages, objects)
+		p.held += n
 		p.count += n
 		pl.held += n
 		pl.listed += n
@@ -260,7 +261,7 @@ func within(objects []bucket.Object, end string) int {
 func (pl *plan) endWith(p *piece) {
 	i := slices.Index(pl.pieces, p)
 	for _, q := range pl.pieces[i+1:] {
-		pl.held -= len(q.objects)
+		pl.held -= q.held
 	}
 	pl.pieces = pl.pieces[:i+1]
 }

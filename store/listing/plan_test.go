@@ -191,7 +191,7 @@ func simulate(t testing.TB, keys []string, o Options, latency func() float64) fi
 	}
 	if got != len(keys) {
 		for i, p := range pl.pieces {
-			t.Logf("%d: (%q %q %q] objects %d count %d busy %v done %v rest %.0f", i, p.start, p.after, p.end, len(p.objects), p.count, p.busy, p.done, p.rest)
+			t.Logf("%d: (%q %q %q] objects %d count %d busy %v done %v rest %.0f", i, p.start, p.after, p.end, p.held, p.count, p.busy, p.done, p.rest)
 		}
 		t.Fatalf("%d objects; want %d; held %d, busy %d, listed %d, wasted %d", got, len(keys), pl.held, pl.busy, pl.listed, pl.wasted)
 	}

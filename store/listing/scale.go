@@ -30,14 +30,12 @@ const (
 	sampling = 11   // one key in so many is looked at
 )
 
-// learn looks at the keys of a page.
-func (s *scale) learn(keys []string) {
-	for i := 0; i < len(keys); i += sampling {
-		s.see(keys[i])
+// learn looks at the n keys of a page, one or more.
+func (s *scale) learn(n int, key func(int) string) {
+	for i := 0; i < n; i += sampling {
+		s.see(key(i))
 	}
-	if len(keys) > 0 {
-		s.see(keys[len(keys)-1])
-	}
+	s.see(key(n - 1))
 }
 
 // see looks at a key.
