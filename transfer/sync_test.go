@@ -115,6 +115,12 @@ func (m *machine) remove(name string) {
 	}
 }
 
+// nextInstant waits for the clock to show another millisecond: names of runs sort by those, and two
+// programs one after the other never have the same.
+func nextInstant() {
+	<-time.After(time.Until(time.Now().Truncate(time.Millisecond).Add(time.Millisecond)))
+}
+
 // try runs Sync and returns what it returns.
 func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, error) {
 	o := m.o
@@ -122,6 +128,7 @@ func (m *machine) try(ctx context.Context, change func(*Options)) (Summary, erro
 		change(&o)
 	}
 	m.lines = nil
+	nextInstant()
 	o.Report = func(e Event) {
 		switch {
 		case e.Done != nil:
