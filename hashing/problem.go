@@ -28,8 +28,8 @@ type Reason uint8
 const (
 	Special    Reason = iota + 1 // a FIFO, socket or device; it was not opened
 	Unreadable                   // not permitted
-	Missing                      // a broken link, or gone since its directory was read
-	Loop                         // a link to a directory that it is in, or to itself
+	Missing                      // a broken link, also one to itself; or gone since its directory was read
+	Loop                         // a link to a directory that it is in
 	NotUTF8                      // S3 has no such key
 	TooLong                      // the key, or every key below it, has more than 1,024 bytes
 	Failed                       // anything else, such as an input/output error
@@ -55,11 +55,12 @@ func reasonOf(err error) Reason {
 	switch {
 	case errors.Is(err, errSpecial):
 		return Special
-	case errors.Is(err, errLoop), errors.Is(err, syscall.ELOOP):
+	case errors.Is(err, errLoop):
 		return Loop
 	case errors.Is(err, fs.ErrPermission):
 		return Unreadable
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, errSwapped):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP),
+		errors.Is(err, errSwapped):
 		return Missing
 	}
 	return Failed
