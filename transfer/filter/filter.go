@@ -213,8 +213,15 @@ func cutSet(pattern string) (re, after string) {
 }
 
 // class writes the members of a set as a class of Go's regular expressions. A range that runs
-// backwards has no members.
+// backwards has no members, and a "!" after nothing but such ranges negates, as in Python.
 func class(set []rune, negated bool) string {
+	begin := set
+	for len(set) > 2 && set[1] == '-' && set[0] > set[2] {
+		set = set[3:]
+	}
+	if !negated && len(set) < len(begin) && len(set) > 0 && set[0] == '!' {
+		set, negated = set[1:], true
+	}
 	var members strings.Builder
 	for i := 0; i < len(set); i++ {
 		lo, hi := set[i], set[i]

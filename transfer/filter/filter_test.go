@@ -76,7 +76,7 @@ func TestFnmatch(t *testing.T) {
 		{"[]x]", "]", true}, {"[!]x]", "]", false}, {"[!]x]", "a", true}, {"[", "[", true}, {"a[b", "a[b", true}, {"[^a]", "^", true},
 		{"[*]", "*", true}, {"[*]", "x", false}, {`\*`, `\x`, true}, {`a\`, `a\`, true}, {"a.b", "axb", false}, {"é?", "éé", true},
 		{"[a-]", "-", true}, {"[--0]", ".", true}, {`[\]`, `\`, true}, {"{a,b}", "a", false}, {"a+", "a+", true}, {"**", "a/b", true},
-		{"[!c-a]", "x", true},
+		{"[!c-a]", "x", true}, {"[c-a!b]", "b", false}, {"[c-a!b]", "x", true}, {"[c-a!]", "x", true}, {"[!c-a!b]", "b", false}, {"[bc-a!]", "!", true},
 	} {
 		if got := Match(c.pattern).MatchString(c.name); got != c.want {
 			t.Errorf("%q matches %q: %v, want %v", c.pattern, c.name, got, c.want)
