@@ -61,6 +61,9 @@ var hostile = []fate{
 	{key: "ctl\x01\x1f\x7f\r\n\t", file: "ctl\x01\x1f\x7f\r\n\t"},
 	{key: `back\slash\..\x`, file: `back\slash\..\x`},
 	{key: "nul\x00", failed: true},
+	{key: "Twin", file: "Twin"},
+	{key: "twin", file: "twin"},
+	{key: "TWIN/x", file: "TWIN/x"},
 	{key: "é", file: "é"},
 	{key: "e\u0301", file: "e\u0301"},
 	{key: "*?[x]", file: "*?[x]"},
@@ -164,55 +167,56 @@ func declare(t *testing.T, store *buckettest.Memory, keys []string) {
 // Whatever the keys are, nothing is written outside of the destination; what can be a file becomes
 // one; and the runs after that have nothing to do.
 func TestHostileKeys(t *testing.T) {
-	for _, from := range []string{"manifest", "content", "exact", "etag"} {
-		t.Run(from, func(t *testing.T) {
-			store := &buckettest.Memory{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
-			want, tree := fill(t, store)
-			if from == "manifest" {
-				var keys []string
-				for _, f := range hostile {
-					keys = append(keys, f.key)
-				}
-				declare(t, store, keys)
-			}
-			m, around := newPlace(t, store)
-			if from != "manifest" {
-				m.o.Compare = compare.Name(from)
-			}
-			m.write(map[string]string{"y": "before", "p/q/r": "before", "gone": "1", "etc/gone": "1", "only": "before"})
-			before := around()
-			for n := range 4 {
-				if n == 3 {
-					m.forget()
-				}
-				sum := m.run(func(o *Options) { o.Delete = true })
-				if n > 0 {
-					want.Transferred, want.Deleted = 0, 0
-				} else {
-					want.Deleted = 2
-				}
-				if sum.Warnings != want.Warnings || sum.Failed != want.Failed || sum.Transferred != want.Transferred || sum.Deleted != want.Deleted {
-					t.Fatalf("run %d: %d warnings, %d failed, %d transferred, %d deleted, want %d, %d, %d, %d\n%s", n, sum.Warnings, sum.Failed, sum.Transferred,
-						sum.Deleted, want.Warnings, want.Failed, want.Transferred, want.Deleted, short(m.lines))
-				}
-				if after := around(); !slices.Equal(before, after) {
-					t.Fatalf("run %d: around it were\n%q, and now are\n%q", n, before, after)
-				}
-				has := 0
-				for name, body := range tree {
-					if got := content(m, name); got != body {
-						t.Errorf("run %d: %.50q holds %q", n, name, got)
+	for _, from := range []string{"manifest", "content", "aws", "size", "exact", "etag"} {
+		for _, remove := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, delete %v", from, remove), func(t *testing.T) {
+				store := &buckettest.Memory{Now: func() time.Time { return time.Unix(1_700_000_000, 0) }}
+				want, tree := fill(t, store)
+				if from == "manifest" {
+					var keys []string
+					for _, f := range hostile {
+						keys = append(keys, f.key)
 					}
-					has++
+					declare(t, store, keys)
 				}
-				if got := files(t, m.dir); len(got) != has {
-					t.Errorf("run %d: %d files, want %d: %.5000q", n, len(got), has, got)
+				m, around := newPlace(t, store)
+				if from != "manifest" {
+					m.o.Compare = compare.Name(from)
 				}
-				if got := m.fetched(); n > 0 && len(got) > 0 {
-					t.Errorf("run %d: asks in vain for %.100q", n, got)
+				m.write(map[string]string{"y": "before", "p/q/r": "before", "gone": "1", "etc/gone": "1", "only": "before"})
+				if want.Deleted = 2; !remove {
+					want.Deleted, tree["gone"], tree["etc/gone"] = 0, "1", "1"
 				}
-			}
-		})
+				before := around()
+				for n := range 4 {
+					if n == 3 {
+						m.forget()
+					}
+					sum := m.run(func(o *Options) { o.Delete = remove })
+					if n > 0 {
+						want.Transferred, want.Deleted = 0, 0
+					}
+					if sum.Warnings != want.Warnings || sum.Failed != want.Failed || sum.Transferred != want.Transferred || sum.Deleted != want.Deleted {
+						t.Fatalf("run %d: %d warnings, %d failed, %d transferred, %d deleted, want %d, %d, %d, %d\n%s", n, sum.Warnings, sum.Failed, sum.Transferred,
+							sum.Deleted, want.Warnings, want.Failed, want.Transferred, want.Deleted, short(m.lines))
+					}
+					if after := around(); !slices.Equal(before, after) {
+						t.Fatalf("run %d: around it were\n%q, and now are\n%q", n, before, after)
+					}
+					for name, body := range tree {
+						if got := content(m, name); got != body {
+							t.Errorf("run %d: %.50q holds %q", n, name, got)
+						}
+					}
+					if got := files(t, m.dir); len(got) != len(tree) {
+						t.Errorf("run %d: %d files, want %d: %.5000q", n, len(got), len(tree), got)
+					}
+					if got := m.fetched(); n > 0 && len(got) > 0 {
+						t.Errorf("run %d: asks in vain for %.100q", n, got)
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -247,22 +251,22 @@ func TestKeysThatNoScanYields(t *testing.T) {
 
 // A key and another that is below it cannot both be files. One of them is, and stays.
 func TestFileAndDirectoryOfOneName(t *testing.T) {
-	for range 5 {
+	for n := range 8 {
 		store := &buckettest.Memory{}
-		up := newMachine(t, store)
 		for _, key := range []string{"a", "a/b", "/c", "c/d", "e/", "e/f"} {
 			put(t, store, "p/"+key, "content of "+key)
 		}
-		up.o.Compare = compare.Size
 		m, around := newPlace(t, store)
+		m.o.Compare = []compare.Name{compare.Content, compare.AWS}[n%2]
+		remove := n%4 < 2
 		before := around()
-		m.run(func(o *Options) { o.Delete = true })
+		m.run(func(o *Options) { o.Delete = remove })
 		first := files(t, m.dir)
 		if len(first) != 3 {
 			t.Errorf("%v\n%v", first, m.lines)
 		}
 		for range 2 {
-			sum := m.run(func(o *Options) { o.Delete = true })
+			sum := m.run(func(o *Options) { o.Delete = remove })
 			if sum.Failed != 3 || sum.Transferred+sum.Deleted != 0 || len(m.fetched()) > 0 {
 				t.Errorf("%+v\n%v\n%v", sum, m.lines, m.calls)
 			}
@@ -297,15 +301,15 @@ func TestHostileLinks(t *testing.T) {
 				}
 			}
 			before := around()
-			for _, name := range []string{"manifest", "content", "size"} {
+			for _, name := range []string{"manifest", "content", "aws", "aws, no delete"} {
 				m.o.Scan.Follow = follow
-				if m.o.Compare = compare.Content; name == "size" {
-					m.o.Compare = compare.Size
+				if m.o.Compare = compare.Content; strings.HasPrefix(name, "aws") {
+					m.o.Compare = compare.AWS
 				}
 				if name == "content" {
 					store.Delete(context.Background(), "p/"+manifest.Reserved+"manifest", bucket.Condition{})
 				}
-				sum := m.run(func(o *Options) { o.Delete = true })
+				sum := m.run(func(o *Options) { o.Delete = !strings.HasSuffix(name, "no delete") })
 				if after := around(); !slices.Equal(before, after) {
 					t.Fatalf("%s: around it were\n%q, and now are\n%q", name, before, after)
 				}
