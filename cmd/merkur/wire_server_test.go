@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -292,5 +295,52 @@ func TestWireAddressing(t *testing.T) {
 				t.Errorf("the object is put at %v, want %s", at, c.host+c.path)
 			}
 		})
+	}
+}
+
+// TestWireTrust believes the certificates that the command line, the environment or the configuration says, or any.
+func TestWireTrust(t *testing.T) {
+	w := newWire(t)
+	w.child = true
+	w.write("d/a.txt", "text")
+	front := httptest.NewUnstartedServer(http.HandlerFunc(w.server.ServeHTTP))
+	front.Config.ErrorLog = log.New(io.Discard, "", 0) // of certificates that were refused
+	front.StartTLS()
+	defer front.Close()
+	w.write("good.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})))
+	w.write("config", "[default]\nca_bundle = "+w.path("good.pem")+"\n")
+	w.set("AWS_ENDPOINT_URL="+front.URL, "AWS_MAX_ATTEMPTS=1")
+	for _, c := range []struct {
+		args, env string
+		code      int
+	}{
+		{"", "", exitFailed},
+		{"--no-verify-ssl", "", exitDone},
+		{"--ca-bundle good.pem", "", exitDone},
+		{"", "AWS_CA_BUNDLE=" + w.path("good.pem"), exitDone},
+		{"", "AWS_CONFIG_FILE=" + w.path("config"), exitDone},
+		{"--ca-bundle none.pem", "", exitFailed},
+	} {
+		t.Run(c.args+c.env, func(t *testing.T) {
+			if name, value, some := strings.Cut(c.env, "="); some {
+				t.Setenv(name, value)
+			}
+			if o := w.run(strings.Fields("sync d s3://here --no-cache " + c.args)...); o.code != c.code {
+				t.Errorf("exit code %d, want %d\n%s", o.code, c.code, o.errors)
+			}
+		})
+	}
+}
+
+// TestWireReadTimeout gives a server that does not answer up after the time that the command line says.
+func TestWireReadTimeout(t *testing.T) {
+	w := newWire(t)
+	w.child = true
+	w.write("d/a.txt", "text")
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	w.set("AWS_ENDPOINT_URL="+silent.URL, "AWS_MAX_ATTEMPTS=1")
+	if o := w.run("sync", "d", "s3://here", "--cli-read-timeout", "1"); o.code != exitFailed || !strings.Contains(o.errors, "timeout") {
+		t.Errorf("exit code %d, %s", o.code, o.errors)
 	}
 }
