@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"merkur/cmd/merkur/output"
 	"merkur/cmd/merkur/settings"
@@ -307,10 +308,14 @@ func place(path string) (e end, err error) {
 	return readEnd(path)
 }
 
-// isDir reports whether a local path is a directory.
+// isDir reports whether a local path is a directory. There is nothing at "file/", nor at "missing/..", as for aws,
+// which looks at the path as it was typed.
 func isDir(e end) (bool, error) {
-	info, err := os.Stat(e.dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(e.typed)
+	if err == nil {
+		info, err = os.Stat(e.dir)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return false, noSourceError{e.typed}
 	}
 	if err != nil {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -142,12 +140,10 @@ func (q *request) checkLocal(p *output.Printer) (done bool, code int, err error)
 	if q.from.dir == "" {
 		return false, exitDone, nil
 	}
-	switch info, err := os.Stat(q.from.dir); {
-	case errors.Is(err, fs.ErrNotExist):
-		return true, exitFailed, noSourceError{q.from.typed}
+	switch isDir, err := isDir(q.from); {
 	case err != nil:
 		return true, exitFailed, err
-	case !info.IsDir():
+	case !isDir:
 		p.Warn("Skipping file " + q.from.dir + "/. File does not exist.")
 		return true, exitWarned, nil
 	}
