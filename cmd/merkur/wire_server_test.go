@@ -344,3 +344,44 @@ func TestWireReadTimeout(t *testing.T) {
 		t.Errorf("exit code %d, %s", o.code, o.errors)
 	}
 }
+
+// TestWireHosts asks the host of Amazon that the options mean. The proxy hears its name, and lets nothing through.
+func TestWireHosts(t *testing.T) {
+	w := newWire(t)
+	w.child = true
+	w.write("d/a.txt", "text")
+	var host atomic.Value
+	proxy := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		host.Store(r.Host)
+		out.WriteHeader(http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	w.set("AWS_ENDPOINT_URL=", "HTTPS_PROXY="+proxy.URL, "NO_PROXY=", "AWS_REGION=eu-west-1", "AWS_MAX_ATTEMPTS=1")
+	for _, c := range []struct{ args, env, want string }{
+		{"", "", "here.s3.eu-west-1.amazonaws.com:443"},
+		{"--region cn-north-1", "", "here.s3.cn-north-1.amazonaws.com.cn:443"},
+		{"--addressing-style path", "", "s3.eu-west-1.amazonaws.com:443"},
+		{"--use-dualstack-endpoint", "", "here.s3.dualstack.eu-west-1.amazonaws.com:443"},
+		{"", "AWS_USE_DUALSTACK_ENDPOINT=true", "here.s3.dualstack.eu-west-1.amazonaws.com:443"},
+		{"--use-accelerate-endpoint", "", "here.s3-accelerate.amazonaws.com:443"},
+		{"--use-accelerate-endpoint --use-dualstack-endpoint=false", "AWS_USE_DUALSTACK_ENDPOINT=true", "here.s3-accelerate.amazonaws.com:443"},
+		{"", "AWS_USE_FIPS_ENDPOINT=true", "here.s3-fips.us-east-1.amazonaws.com:443"},
+	} {
+		t.Run(c.args+c.env, func(t *testing.T) {
+			if name, value, some := strings.Cut(c.env, "="); some {
+				t.Setenv(name, value)
+			}
+			if strings.Contains(c.env, "FIPS") {
+				t.Setenv("AWS_REGION", "us-east-1") // there are none in Europe
+			}
+			host.Store("nobody")
+			o := w.run(strings.Fields("sync d s3://here --no-cache " + c.args)...)
+			if got := host.Load(); o.code != exitFailed || got != c.want {
+				t.Errorf("it asks %v, want %s; exit code %d, %s", got, c.want, o.code, o.errors)
+			}
+		})
+	}
+	if o := w.run("sync", "d", "s3://here", "--use-accelerate-endpoint", "--endpoint-url", w.server.URL); o.code != exitConfig && o.code != exitUsage {
+		t.Errorf("S3 Accelerate at an endpoint of one's own: exit code %d, %s", o.code, o.errors)
+	}
+}

@@ -26,7 +26,7 @@ func TestRoutes(t *testing.T) {
 		"amazon":       {bucket.Config{Region: "eu-west-1"}, "bucket", false},
 		"dots":         {bucket.Config{Region: "eu-west-1"}, "bucket.with.dots", false},
 		"accelerated":  {bucket.Config{Accelerate: true}, "bucket", false},
-		"dual stack":   {bucket.Config{DualStack: true, Region: "us-west-2"}, "bucket", false},
+		"dual stack":   {bucket.Config{DualStack: new(true), Region: "us-west-2"}, "bucket", false},
 		"access point": {bucket.Config{Region: "us-west-2"}, "arn:aws:s3:eu-west-1:123456789012:accesspoint/name", false},
 		"anonymous":    {bucket.Config{Anonymous: true}, "bucket", false},
 		"many regions": {bucket.Config{}, "arn:aws:s3::123456789012:accesspoint/name.mrap", true},

@@ -35,8 +35,8 @@ type Config struct {
 	AccessKey, SecretKey string
 
 	Addressing Addressing
-	Accelerate bool // go through Amazon's edge; not together with an Endpoint
-	DualStack  bool // reach Amazon's endpoints by IPv6 too; says nothing about an Endpoint
+	Accelerate bool  // go through Amazon's edge; not together with an Endpoint
+	DualStack  *bool // reach Amazon's endpoints by IPv6 too; says nothing about an Endpoint; nil: as ~/.aws/config says
 
 	NoVerifyTLS bool   // take any certificate
 	CABundle    string // file of the certificates to believe, in PEM; empty: those of the system

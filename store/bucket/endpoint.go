@@ -67,8 +67,10 @@ func (c Config) direct(ctx context.Context, cfg aws.Config, o *s3.Options) error
 	switch {
 	case custom:
 		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateUnset
-	case c.DualStack:
+	case c.DualStack != nil && *c.DualStack:
 		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
+	case c.DualStack != nil:
+		o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateDisabled
 	}
 	o.UseARNRegion = true
 	for _, source := range cfg.ConfigSources {

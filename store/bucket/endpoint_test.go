@@ -39,10 +39,11 @@ func TestAmazonsEndpoints(t *testing.T) {
 		{"bucket", bucket.Config{}, "bucket.s3.us-east-1.amazonaws.com/key"},
 		{"bucket", bucket.Config{Region: "eu-west-1"}, "bucket.s3.eu-west-1.amazonaws.com/key"},
 		{"bucket", bucket.Config{Region: "eu-west-1", Addressing: bucket.AddressPath}, "s3.eu-west-1.amazonaws.com/bucket/key"},
-		{"bucket", bucket.Config{Region: "eu-west-1", DualStack: true}, "bucket.s3.dualstack.eu-west-1.amazonaws.com/key"},
+		{"bucket", bucket.Config{Region: "eu-west-1", DualStack: new(true)}, "bucket.s3.dualstack.eu-west-1.amazonaws.com/key"},
+		{"bucket", bucket.Config{Region: "eu-west-1", DualStack: new(false)}, "bucket.s3.eu-west-1.amazonaws.com/key"},
 		{"bucket", bucket.Config{Accelerate: true}, "bucket.s3-accelerate.amazonaws.com/key"},
 		{"bucket", bucket.Config{Accelerate: true, Addressing: bucket.AddressPath}, "bucket.s3-accelerate.amazonaws.com/key"},
-		{"bucket", bucket.Config{Accelerate: true, DualStack: true}, "bucket.s3-accelerate.dualstack.amazonaws.com/key"},
+		{"bucket", bucket.Config{Accelerate: true, DualStack: new(true)}, "bucket.s3-accelerate.dualstack.amazonaws.com/key"},
 		{"dotted.bucket", bucket.Config{}, "s3.us-east-1.amazonaws.com/dotted.bucket/key"},
 		{arn, bucket.Config{Region: "eu-west-1"}, "point-123456789012.s3-accesspoint.eu-west-1.amazonaws.com/key"},
 		{arn, bucket.Config{Region: "us-east-2"}, "point-123456789012.s3-accesspoint.eu-west-1.amazonaws.com/key"},
@@ -85,7 +86,7 @@ func TestEndpointsOfOthers(t *testing.T) {
 	if _, err := bucket.Open(t.Context(), c, "bucket"); err == nil || !strings.Contains(err.Error(), "A custom endpoint cannot be combined with S3 Accelerate") {
 		t.Errorf("accelerated: %v", err)
 	}
-	s, r := observe(t, bucket.Config{DualStack: true}, obliging)
+	s, r := observe(t, bucket.Config{DualStack: new(true)}, obliging)
 	if _, err := s.Copy(t.Context(), bucket.Source{Key: "src"}, "key", bucket.CopyOptions{NoAnnotations: true}); err != nil {
 		t.Fatal(err)
 	}

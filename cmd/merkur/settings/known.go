@@ -28,7 +28,7 @@ var known = []setting{
 	{"preferred_transfer_client", setClient},
 	{"addressing_style", setAddressing},
 	{"use_accelerate_endpoint", func(s *Settings, _, text string) error { s.Accelerate = truth(text); return nil }},
-	{dualStack, func(s *Settings, _, text string) error { s.DualStack = truth(text); return nil }},
+	{dualStack, optional(func(s *Settings) **bool { return &s.DualStack })},
 	{"payload_signing_enabled", optional(func(s *Settings) **bool { return &s.PayloadSigning })},
 	{"should_stream", optional(func(s *Settings) **bool { return &s.ShouldStream })},
 	{"direct_io", optional(func(s *Settings) **bool { return &s.DirectIO })},

@@ -63,7 +63,7 @@ type Settings struct {
 
 	AddressingStyle string // "auto", "virtual" or "path". aws: auto
 	Accelerate      bool   // use the S3 Accelerate endpoint; goes before AddressingStyle
-	DualStack       bool   // use the endpoint that also speaks IPv6; goes together with Accelerate
+	DualStack       *bool  // use the endpoint that also speaks IPv6; goes together with Accelerate; nil: nothing is said
 	PayloadSigning  *bool  // hash bodies into signatures; nil: as the scheme of the endpoint needs
 
 	// PreferredClient is "auto", "classic" or "crt", the one that "aws s3" transfers with. The

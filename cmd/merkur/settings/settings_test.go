@@ -102,7 +102,7 @@ func TestEverySetting(t *testing.T) {
 		Profile: "default", MaxConcurrentRequests: 1, MaxQueueSize: 2, MultipartThreshold: 3 << 10, MultipartChunksize: 4 << 10,
 		IOChunkSize: 5 << 10, MaxBandwidth: 6 << 10, TargetBandwidth: 7 << 10 / 8, DiskThroughput: 8,
 		PreferredClient: "classic", AddressingStyle: "virtual", Accelerate: true,
-		DualStack: true, PayloadSigning: &no, ShouldStream: &yes, DirectIO: &no,
+		DualStack: &yes, PayloadSigning: &no, ShouldStream: &yes, DirectIO: &no,
 	}
 	if names := settings.Names(); !slices.Equal(slices.Sorted(slices.Values(names)), slices.Sorted(maps.Keys(values))) {
 		t.Fatalf("the settings are %v", names)
@@ -175,7 +175,7 @@ func TestDualStack(t *testing.T) {
 	} {
 		m := newMachine(t, "[default]\n"+c.config, "")
 		m.env["AWS_USE_DUALSTACK_ENDPOINT"] = c.env
-		if s, err := m.load("", nil); err != nil || s.DualStack != c.want {
+		if s, err := m.load("", nil); err != nil || (s.DualStack != nil && *s.DualStack) != c.want {
 			t.Errorf("%q and %q: %v, %v", c.config, c.env, s.DualStack, err)
 		}
 	}
