@@ -8,6 +8,7 @@ var departures = map[string]string{
 	"20-exclude-the-root":                   "what is excluded is protected, on both sides",
 	"22-brackets-in-the-directory":          "the name of a directory is meant as it is written",
 	"22-brackets-in-the-prefix":             "the name of a prefix is meant as it is written",
+	"29-destination-by-way-of-itself":       "a directory that is named by way of itself is made like any other",
 	"32-broken-link":                        "what is skipped with a warning is not known to be absent, so its copy is kept",
 	"33-links-at-the-destination":           "a download does not write through a link that leads out of its tree",
 	"33-links-deleted-at-the-destination":   "--delete deletes nothing behind a link",
