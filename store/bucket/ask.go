@@ -114,7 +114,11 @@ func (s *S3) askWire(ctx context.Context, a ask, r *route) (*http.Response, erro
 	case err != nil:
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	case resp.StatusCode >= 300:
-		return nil, refusal(resp)
+		said := refusal(resp)
+		if said.marker {
+			s.versions.Store(true)
+		}
+		return nil, said
 	}
 	return resp, nil
 }
@@ -179,6 +183,7 @@ func (l *loan) Close() error {
 type refused struct {
 	status        int
 	code, message string
+	marker        bool // the newest version is a delete marker
 }
 
 // ErrorCode implements smithy.APIError.
@@ -200,7 +205,7 @@ func (e *refused) Error() string { return fmt.Sprintf("%d %s: %s", e.status, e.c
 const maxRefusal = 64 << 10
 
 // refusal reads an answer of no success. One that no S3 server wrote has its status only.
-func refusal(resp *http.Response) error {
+func refusal(resp *http.Response) *refused {
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what does not come is not said
 	said := struct {
@@ -210,7 +215,7 @@ func refusal(resp *http.Response) error {
 	if xml.Unmarshal(body, &said) != nil {
 		said.Code, said.Message = "", ""
 	}
-	return &refused{resp.StatusCode, said.Code, said.Message}
+	return &refused{resp.StatusCode, said.Code, said.Message, resp.Header.Get("X-Amz-Delete-Marker") == "true"}
 }
 
 // A route is where requests to a bucket go, and how they are signed.

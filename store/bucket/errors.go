@@ -25,6 +25,7 @@ type Error struct {
 
 	kind      error  // the sentinel that this error is; nil for none
 	doubt     bool   // a try of the request may have been carried out
+	marker    bool   // the newest version of the object is a delete marker
 	unreached string // the URL, if there was no connection
 }
 
@@ -76,6 +77,9 @@ func describe(c call, err error) *Error {
 	var answer interface{ HTTPStatusCode() int }
 	if errors.As(err, &answer) {
 		e.Status = answer.HTTPStatusCode()
+	}
+	if said := new(refused); errors.As(err, &said) {
+		e.marker = said.marker
 	}
 	var api smithy.APIError
 	switch {

@@ -49,6 +49,7 @@ type S3 struct {
 	name      string
 	client    *s3.Client
 	signer    signer
+	versions  atomic.Bool  // the bucket has been seen to keep versions
 	skew      atomic.Int64 // nanoseconds that the server's clock is ahead
 	routes    sync.Map     // *route by bucket and region; nil: only the SDK can go there
 	sdkOnly   bool         // for tests: make every request through the SDK
@@ -212,6 +213,13 @@ func (s *S3) head(ctx context.Context, bucket, key, etag string, o HeadOptions) 
 
 // Put implements [Store].
 func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, o PutOptions) (Object, error) {
+	return s.pastMarker(ctx, key, o.Condition, func(c Condition) (Object, error) {
+		o.Condition = c
+		return s.put(ctx, key, body, size, o)
+	})
+}
+
+func (s *S3) put(ctx context.Context, key string, body io.ReadSeeker, size int64, o PutOptions) (Object, error) {
 	c := call{op: putObject, key: key, write: true, match: o.IfMatch != ""}
 	z, err := s.seal(body, size, o.Checksum, o.CRC64, o.HasCRC64)
 	if err != nil {
@@ -235,6 +243,9 @@ func (s *S3) Put(ctx context.Context, key string, body io.ReadSeeker, size int64
 	}
 	resp.Body.Close()
 	obj := objectOf(key, resp)
+	if obj.Version != "" {
+		s.versions.Store(true)
+	}
 	if obj.ETag == "" {
 		return Object{}, unproved(c)
 	}

@@ -118,7 +118,12 @@ func (u *upload) keep(n int32, p part) {
 
 // Complete implements [Upload].
 func (u *upload) Complete(ctx context.Context) (Object, error) {
+	return u.store.pastMarker(ctx, u.key, u.options.Condition, func(c Condition) (Object, error) { return u.complete(ctx, c) })
+}
+
+func (u *upload) complete(ctx context.Context, cond Condition) (Object, error) {
 	s, o := u.store, u.options
+	o.Condition = cond
 	all := u.all()
 	c := call{op: completeMultipartUpload, key: u.key, write: true, match: o.IfMatch != ""}
 	if all.known && o.HasCRC64 && o.CRC64 != all.crc {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/minio/crc64nvme"
+
 	"merkur/store/bucket"
 	"merkur/store/bucket/buckettest"
 )
@@ -78,6 +80,48 @@ func testVersions(t *testing.T, s versioned) {
 	}
 	if _, err := s.Copy(ctx, bucket.Source{Key: "dir/key +%", Version: one.Version, IfMatch: two.ETag}, "x", bucket.CopyOptions{}); !errors.Is(err, bucket.ErrChanged) {
 		t.Errorf("a copy of another version than the one that is meant: %v", err)
+	}
+}
+
+// An object that was deleted is stored again on the condition that there is none, also where the server
+// takes the delete marker for an object; what is there is left alone.
+func TestPutWhereADeleteLeftAMarker(t *testing.T) {
+	store := buckettest.Start(t).Open(t, "marked")
+	if err := store.KeepVersions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	none := bucket.PutOptions{Condition: bucket.Condition{IfNone: true}}
+	whole := func(key, body string) error {
+		_, err := store.Put(t.Context(), key, strings.NewReader(body), int64(len(body)), none)
+		return err
+	}
+	parts := func(key, body string) error {
+		up, err := store.Upload(t.Context(), key, none)
+		if err != nil {
+			return err
+		}
+		if err := up.Part(t.Context(), 1, strings.NewReader(body), int64(len(body)), crc64nvme.Checksum([]byte(body))); err != nil {
+			return err
+		}
+		_, err = up.Complete(t.Context())
+		return err
+	}
+	for name, write := range map[string]func(key, body string) error{"whole": whole, "parts": parts} {
+		if err := write(name, "one"); err != nil {
+			t.Fatal(name, err)
+		}
+		if err := write(name, "other"); !errors.Is(err, bucket.ErrChanged) {
+			t.Errorf("%s: a put on an object: %v", name, err)
+		}
+		if err := store.Delete(t.Context(), name, bucket.Condition{}); err != nil {
+			t.Fatal(name, err)
+		}
+		if err := write(name, "another"); err != nil {
+			t.Errorf("%s: a put on a delete marker: %v", name, err)
+		}
+		if now, err := store.Head(t.Context(), name, bucket.HeadOptions{}); err != nil || now.Size != int64(len("another")) {
+			t.Errorf("%s: %+v, %v", name, now, err)
+		}
 	}
 }
 
