@@ -307,10 +307,9 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 		if err != nil {
 			return err
 		}
-		stays := func(key string) bool { return failed[key] }
 		goes := func(key string) bool { return !failed[key] }
 		if back, err = r.deleteAll(ctx, only(slices.Clone(doomed), goes)); err == nil {
-			back = append(back, named(only(slices.Clone(doomed), stays))...)
+			back = append(back, named(r.unkept(ctx, doomed, failed))...)
 		}
 		return err
 	})
@@ -319,6 +318,17 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 	}
 	slices.SortFunc(back, func(a, b manifest.Change) int { return strings.Compare(a.Key, b.Key) })
 	return back, nil
+}
+
+// unkept are those of the doomed of which no copy could be made, and which are therefore to stay. The
+// earlier run may have deleted some of them already: these are gone for good.
+func (r *run) unkept(ctx context.Context, doomed []manifest.Entry, failed map[string]bool) (stay []manifest.Entry) {
+	for i := range doomed {
+		if failed[doomed[i].Key] && !r.absent(ctx, &doomed[i]) {
+			stay = append(stay, doomed[i])
+		}
+	}
+	return stay
 }
 
 // ready finds out, once and before the first write, what the server can do.

@@ -244,6 +244,55 @@ func TestNotKept(t *testing.T) {
 	m.wants("delete b", "put a")
 }
 
+// A run dies among its deletes, and the next one can make no copies. What is there stays, and the manifest
+// names it; what is gone, or may be, it does not vouch for.
+func TestNotKeptOfADeadRun(t *testing.T) {
+	for name, head := range map[string]buckettest.Outcome{"looked at": buckettest.OK, "not to be seen": buckettest.NotStored} {
+		t.Run(name, func(t *testing.T) {
+			m := newUndoable(t, "bucket")
+			m.write(map[string]string{"a": "1", "gone": "2", "there": "3"})
+			m.mirrors()
+			m.remove("gone")
+			m.remove("there")
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+				switch {
+				case op == buckettest.Delete && key == "p/gone":
+					cancel()
+					return buckettest.Stored
+				case op == buckettest.Delete || ctx.Err() != nil:
+					return buckettest.NotStored
+				}
+				return buckettest.OK
+			}
+			m.try(ctx, func(o *Options) { o.Delete = true })
+			_, there := m.store.Objects()["p/gone"]
+			if _, stays := m.store.Objects()["p/there"]; there || !stays {
+				t.Fatalf("the run did not die among its deletes: %v", m.lines)
+			}
+			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+				if op == buckettest.Head && (key == "p/gone" || key == "p/there") {
+					return head
+				}
+				return buckettest.OK
+			}
+			kept := m.o.Backup.Store.(*buckettest.Memory)
+			kept.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+				if op == buckettest.Copy {
+					return buckettest.Denied
+				}
+				return buckettest.OK
+			}
+			m.try(context.Background(), nil)
+			m.store.Fault, kept.Fault = nil, nil
+			audit(t, m.store)
+			m.mirrors()
+			audit(t, m.store)
+		})
+	}
+}
+
 // What was changed since, by whomever, is left as it is and told of.
 func TestUndoLeavesWhatCameLater(t *testing.T) {
 	for _, how := range ways {
