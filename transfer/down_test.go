@@ -963,6 +963,12 @@ func TestDownloadFromUnfinishedSource(t *testing.T) {
 			if i.Range != nil && i.Range.Contains("mn") && content(down, "mn") == "" {
 				t.Errorf("died after %d: a file is gone whose object may be on its way", n)
 			}
+			held := func(line string) bool {
+				return strings.HasPrefix(line, "note ") && strings.HasSuffix(line, " is not deleted yet")
+			}
+			if i.Range != nil && !slices.ContainsFunc(down.lines, held) {
+				t.Errorf("died after %d: nothing tells that deletes are held back: %v", n, down.lines)
+			}
 		}
 		down.remove("mn")
 		doomed := func(line string) bool { return strings.HasPrefix(line, "n ") } // it may be about to go

@@ -129,7 +129,23 @@ func (r *run) openSource(ctx context.Context) error {
 	for _, i := range c.Intents() {
 		r.policy.open = hull(r.policy.open, i.Range)
 	}
+	if r.policy.open != nil {
+		r.note("a run is writing to %s, or did not finish%s", r.o.From, r.caution())
+	}
 	return nil
+}
+
+// caution says what comes of it that the manifest of the source may not tell all. With a key nothing is
+// listed, since that would not be sealed.
+func (r *run) caution() string {
+	s := ""
+	if r.o.Key == nil {
+		s = "; what it may have changed is listed"
+	}
+	if r.o.Delete {
+		s += "; what lies between its first and its last key, and is not at the source, is not deleted yet"
+	}
+	return s
 }
 
 // openCatalog reads the manifest of the destination. Strategies that list keep a manifest true,

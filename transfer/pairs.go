@@ -55,7 +55,6 @@ func (r *run) sourceTree(ctx context.Context) stream {
 		return part(tree, manifest.Range{})
 	}
 	return func(yield func(*Found, error) bool) {
-		r.note("a run is writing to %s, or did not finish; what it may have changed is listed", r.o.From)
 		before, after := outside(tree, *open)
 		whole := true
 		pass := func(f *Found, err error) bool {
