@@ -39,7 +39,7 @@ type world struct {
 // simulate makes all kinds of runs, one after the other, and returns their costs.
 func simulate(ctx context.Context, dir string, n int) (costs []Cost, err error) {
 	debug.SetMemoryLimit(224 << 20) // both as the program has them
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(200)
 	w := &world{
 		ctx: ctx, bucket: newDisk(dir), pages: newRecent(32 << 20), state: newRecent(1 << 20),
 		writer: manifest.ID{1}, tree: forest{n: n, version: original}, clock: time.Unix(1_800_000_000, 0),
