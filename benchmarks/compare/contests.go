@@ -106,7 +106,7 @@ var contests = []contest{
 		rivals: []rival{
 			simple("merkur", "merkur", func(s *stage) []string { return append(syncUp("million")(s), "--size-only") }),
 			simple("s5cmd", "s5cmd", func(s *stage) []string {
-				return []string{s.tools["s5cmd"], "--endpoint-url", s.server.URL(), "sync", "--size-only", s.tree("million") + "/", "s3://of-merkur/million/"}
+				return []string{s.tools["s5cmd"], "--endpoint-url", s.front, "sync", "--size-only", s.tree("million") + "/", "s3://of-merkur/million/"}
 			}),
 		},
 		bars: []figures.Bar{{Tool: "s5cmd", Of: figures.CPU, Most: 0.15}, {Of: figures.CPU, Most: 3}},
@@ -121,7 +121,7 @@ func simple(name, needs string, args func(s *stage) []string) rival {
 // syncUp is merkur's command for a tree.
 func syncUp(tree string) func(s *stage) []string {
 	return func(s *stage) []string {
-		return []string{s.tools["merkur"], "sync", s.tree(tree), "s3://of-merkur/" + tree, "--endpoint-url", s.server.URL(), "--only-show-errors"}
+		return []string{s.tools["merkur"], "sync", s.tree(tree), "s3://of-merkur/" + tree, "--endpoint-url", s.front, "--only-show-errors"}
 	}
 }
 
@@ -132,16 +132,16 @@ var copies = []struct {
 	args func(s *stage, from, to string) []string
 }{
 	{"merkur", func(s *stage, from, to string) []string {
-		return []string{s.tools["merkur"], "sync", from, to, "--endpoint-url", s.server.URL(), "--only-show-errors"}
+		return []string{s.tools["merkur"], "sync", from, to, "--endpoint-url", s.front, "--only-show-errors"}
 	}},
 	{"rclone", func(s *stage, from, to string) []string {
 		return []string{s.tools["rclone"], "sync", "--checksum", "--fast-list", "-q", remote(from), remote(to)}
 	}},
 	{"s5cmd", func(s *stage, from, to string) []string {
-		return []string{s.tools["s5cmd"], "--endpoint-url", s.server.URL(), "--log", "error", "sync", all(from), slash(to)}
+		return []string{s.tools["s5cmd"], "--endpoint-url", s.front, "--log", "error", "sync", all(from), slash(to)}
 	}},
 	{"aws", func(s *stage, from, to string) []string {
-		return []string{s.tools["aws"], "--endpoint-url", s.server.URL(), "s3", "sync", "--only-show-errors", from, to}
+		return []string{s.tools["aws"], "--endpoint-url", s.front, "s3", "sync", "--only-show-errors", from, to}
 	}},
 }
 

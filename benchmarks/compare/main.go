@@ -14,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -71,11 +72,15 @@ func compare(ctx context.Context, o options, only string) error {
 		return err
 	}
 	defer s.close()
-	report := figures.Report{Date: time.Now().UTC().Format(time.RFC3339), Machine: machine(), Tools: s.versions()}
 	folder := filepath.Join(o.results, time.Now().UTC().Format("2006-01-02"))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
+	report, err := earlier(folder)
+	if err != nil {
+		return err
+	}
+	report.Date, report.Tools = time.Now().UTC().Format(time.RFC3339), s.versions()
 	for _, c := range contests {
 		if !match.MatchString(c.name) {
 			continue
@@ -85,7 +90,10 @@ func compare(ctx context.Context, o options, only string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		report.Works = append(report.Works, w)
+		if o.scale != 1 {
+			w.Title += fmt.Sprintf(" (-scale %g)", o.scale)
+		}
+		report.Add(w)
 		if err := write(folder, report); err != nil {
 			return err
 		}
@@ -95,6 +103,22 @@ func compare(ctx context.Context, o options, only string) error {
 	}
 	fmt.Println("results are in", folder)
 	return nil
+}
+
+// earlier is what calls of the same day have measured on the same machine, so that works can be done one by one.
+func earlier(folder string) (figures.Report, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "report.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return figures.Report{Machine: machine()}, nil
+	}
+	if err != nil {
+		return figures.Report{}, err
+	}
+	r, err := figures.ParseReport(text)
+	if err != nil || r.Machine != machine() {
+		return figures.Report{}, fmt.Errorf("%s holds a report of another machine, or none: move it away (%v)", folder, err)
+	}
+	return r, nil
 }
 
 // write writes the report as it is so far.

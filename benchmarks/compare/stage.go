@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -27,7 +28,8 @@ type stage struct {
 	data   string // of the server
 	server *buckettest.Server
 	null   *exec.Cmd
-	at     string            // the null server's URL
+	front  string            // the server's URL, or that of what counts the requests to it
+	at     string            // the same of the null server
 	tools  map[string]string // paths by name; empty: not on this machine
 	self   string
 	trees  map[string]time.Time // when they were last written
@@ -62,6 +64,7 @@ func newStage(ctx context.Context, o options) (s *stage, err error) {
 	if s.server, err = buckettest.Launch(ctx, filepath.Join(o.bin, "versitygw"), s.data); err != nil {
 		return s, err
 	}
+	s.front = s.server.URL()
 	for _, name := range []string{"merkur", "s5cmd", "rclone", "aws", "mirror"} {
 		if err = s.server.CreateBucket(ctx, "of-"+name); err != nil {
 			return s, err
@@ -93,11 +96,21 @@ func (s *stage) versions() map[string]string {
 		if err != nil {
 			out, err = exec.Command(path, "version").Output()
 		}
-		if line, _, _ := strings.Cut(string(out), "\n"); err == nil {
-			v[name] = line
+		if words := strings.Fields(string(out)); err == nil && len(words) > 0 {
+			v[name] = version(words)
 		}
 	}
 	return v
+}
+
+// version is the first word of what a tool says of itself that has a digit and a dot: others tell of the machine.
+func version(words []string) string {
+	for _, w := range words {
+		if strings.Contains(w, ".") && strings.ContainsAny(w, "0123456789") {
+			return w
+		}
+	}
+	return words[0]
 }
 
 // startNull starts the server that does nothing, as a process of its own.
@@ -132,11 +145,10 @@ func (s *stage) close() {
 
 // env is that of all tools: the server's keys, and nothing of the user's.
 func (s *stage) env() []string {
-	endpoint := s.server.URL()
 	return append(os.Environ(), "AWS_ACCESS_KEY_ID="+buckettest.AccessKey, "AWS_SECRET_ACCESS_KEY="+buckettest.SecretKey, "AWS_REGION=us-east-1",
 		"AWS_EC2_METADATA_DISABLED=true", "HOME="+s.dir, "XDG_STATE_HOME="+filepath.Join(s.dir, "state"), "MERKUR_CACHE_DIR="+filepath.Join(s.dir, "cache"),
 		"GIT_DIR="+filepath.Join(s.dir, "git"), "RCLONE_CONFIG=", "RCLONE_CONFIG_S_TYPE=s3", "RCLONE_CONFIG_S_PROVIDER=Other", "RCLONE_CONFIG_S_ENV_AUTH=true",
-		"RCLONE_CONFIG_S_ENDPOINT="+endpoint, "RCLONE_CONFIG_S_FORCE_PATH_STYLE=true")
+		"RCLONE_CONFIG_S_ENDPOINT="+s.front, "RCLONE_CONFIG_S_FORCE_PATH_STYLE=true")
 }
 
 // hold has all tools do a work.
@@ -168,7 +180,47 @@ func (s *stage) hold(c contest) (w figures.Work, err error) {
 			}
 		}
 	}
+	for i, r := range c.rivals {
+		if w.Rows[i].Missing != "" {
+			continue
+		}
+		if w.Rows[i].Requests, err = s.counted(r); err != nil {
+			return w, fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
 	return w, nil
+}
+
+// counted has one tool do a work behind proxies that count its requests, by operation. They have addresses of
+// their own, by which merkur knows a server: so the work is done once before, for it to get acquainted.
+func (s *stage) counted(r rival) (map[string]int64, error) {
+	real, err := buckettest.Record(s.server.URL())
+	if err != nil {
+		return nil, err
+	}
+	defer real.Close()
+	null, err := buckettest.Record(s.at)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	defer func(front, at string) { s.front, s.at = front, at }(s.front, s.at)
+	s.front, s.at = real.URL(), null.URL()
+	if _, err := s.once(r); err != nil {
+		return nil, err
+	}
+	real.Reset()
+	null.Reset()
+	if _, err := s.once(r); err != nil {
+		return nil, err
+	}
+	counts := map[string]int64{}
+	for _, c := range []map[string]int{real.Counts(), null.Counts()} {
+		for kind, n := range c {
+			counts[kind] += int64(n)
+		}
+	}
+	return counts, nil
 }
 
 // once has one tool do a work once.
@@ -185,6 +237,8 @@ func (s *stage) once(r rival) (figures.Sample, error) {
 
 // run runs a command and returns what it took. What it prints is thrown away.
 func (s *stage) run(args []string) (figures.Sample, error) {
+	// A process counts as having held what we hold at the moment that it is made.
+	debug.FreeOSMemory()
 	cmd := exec.CommandContext(s.ctx, args[0], args[1:]...)
 	var said strings.Builder
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.env(), io.Discard, &said

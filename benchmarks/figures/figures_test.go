@@ -2,6 +2,7 @@ package figures
 
 import (
 	"encoding/xml"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,17 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A work that is done again takes the place of what it was.
+func TestAdd(t *testing.T) {
+	var r Report
+	r.Add(Work{Name: "a", Title: "old"})
+	r.Add(Work{Name: "b"})
+	r.Add(Work{Name: "a", Title: "new"})
+	if len(r.Works) != 2 || r.Works[0].Title != "new" || r.Works[1].Name != "b" {
+		t.Errorf("%+v", r.Works)
+	}
+}
+
 func TestReport(t *testing.T) {
 	r := Report{Date: "2026-01-02", Machine: "a machine", Tools: map[string]string{"peer": "1.0"}, Works: []Work{work()}}
 	text := r.Markdown()
@@ -75,8 +87,12 @@ func TestReport(t *testing.T) {
 			t.Errorf("no line %q in\n%s", want, text)
 		}
 	}
-	if _, err := r.JSON(); err != nil {
-		t.Error(err)
+	written, err := r.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := ParseReport(written); err != nil || !reflect.DeepEqual(back, r) {
+		t.Errorf("read back: %+v, %v", back, err)
 	}
 	d := xml.NewDecoder(strings.NewReader(r.Works[0].SVG()))
 	for {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A Report is all that one call measured.
+// A Report is all that was measured on one machine in one day.
 type Report struct {
 	Date    string            `json:"date"` // RFC 3339
 	Machine string            `json:"machine"`
@@ -18,6 +18,21 @@ type Report struct {
 
 // JSON returns the report for programs.
 func (r Report) JSON() ([]byte, error) { return json.MarshalIndent(r, "", "  ") }
+
+// ParseReport returns the report that JSON has written.
+func ParseReport(text []byte) (r Report, err error) {
+	err = json.Unmarshal(text, &r)
+	return r, err
+}
+
+// Add adds a work, in the place of an earlier one of that name if there is one.
+func (r *Report) Add(w Work) {
+	if i := slices.IndexFunc(r.Works, func(old Work) bool { return old.Name == w.Name }); i >= 0 {
+		r.Works[i] = w
+		return
+	}
+	r.Works = append(r.Works, w)
+}
 
 // Markdown returns the report for people: a table for each work, with the bars below it.
 func (r Report) Markdown() string {

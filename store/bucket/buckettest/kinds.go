@@ -84,6 +84,8 @@ func bucketKind(r *http.Request) string {
 		return "HeadBucket"
 	case r.Method == http.MethodPut && r.URL.RawQuery == "":
 		return "CreateBucket"
+	case r.Method == http.MethodGet && (q.Has("prefix") || q.Has("delimiter") || q.Has("max-keys") || r.URL.RawQuery == ""):
+		return "ListObjects"
 	}
 	return r.Method
 }
