@@ -23,6 +23,13 @@ func (s *S3) pastMarker(ctx context.Context, key string, c Condition, write func
 	return obj, err
 }
 
+// seeVersion notes that the bucket keeps versions, if the object that was stored is one.
+func (s *S3) seeVersion(stored Object) {
+	if stored.Version != "" {
+		s.versions.Store(true)
+	}
+}
+
 // marked reports whether the newest version of an object is surely a delete marker. A HEAD does not tell
 // that everywhere.
 func (s *S3) marked(ctx context.Context, key string) bool {

@@ -243,9 +243,7 @@ func (s *S3) put(ctx context.Context, key string, body io.ReadSeeker, size int64
 	}
 	resp.Body.Close()
 	obj := objectOf(key, resp)
-	if obj.Version != "" {
-		s.versions.Store(true)
-	}
+	s.seeVersion(obj)
 	if obj.ETag == "" {
 		return Object{}, unproved(c)
 	}

@@ -120,6 +120,32 @@ type conn struct {
 	net.Conn
 	wire     *wire
 	patience time.Duration
+
+	mu   sync.Mutex // of held and the deadlines
+	held bool       // it is us who make it stand still
+}
+
+// expect has a connection that is not held wait for so long as patience, by what set sets.
+func (c *conn) expect(set func(time.Time) error) {
+	if c.patience <= 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.held {
+		set(time.Now().Add(c.patience)) // fails only on a closed connection, as what follows then does
+	}
+}
+
+// hold has the connection wait without end, also in a Read that is yet to begin, until it is held no more.
+func (c *conn) hold(held bool) {
+	c.mu.Lock()
+	c.held = held
+	if held {
+		c.SetDeadline(time.Time{})
+	}
+	c.mu.Unlock()
+	c.expect(c.SetDeadline)
 }
 
 // plain is our connection under what encrypts it; nil if there is none.
@@ -134,23 +160,21 @@ func plain(c net.Conn) *conn {
 // hold has the connection of a try wait without end, until extend: it is us who make it stand
 // still.
 func (t *try) hold() {
-	if t.conn != nil && t.conn.patience > 0 {
-		t.conn.SetDeadline(time.Time{})
+	if t.conn != nil {
+		t.conn.hold(true)
 	}
 }
 
 // extend has the connection of a try begin to wait anew.
 func (t *try) extend() {
-	if t.conn != nil && t.conn.patience > 0 {
-		t.conn.SetDeadline(time.Now().Add(t.conn.patience))
+	if t.conn != nil {
+		t.conn.hold(false)
 	}
 }
 
 // Read reads from the connection.
 func (c *conn) Read(b []byte) (int, error) {
-	if c.patience > 0 {
-		c.SetReadDeadline(time.Now().Add(c.patience)) // fails only on a closed connection, as Read then does
-	}
+	c.expect(c.SetReadDeadline)
 	n, err := c.Conn.Read(b)
 	c.wire.received.Add(int64(n))
 	return n, err
@@ -158,9 +182,7 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // Write writes to the connection, and lets a Read that waits meanwhile wait longer.
 func (c *conn) Write(b []byte) (int, error) {
-	if c.patience > 0 {
-		c.SetDeadline(time.Now().Add(c.patience))
-	}
+	c.expect(c.SetDeadline)
 	n, err := c.Conn.Write(b)
 	c.wire.sent.Add(int64(n))
 	return n, err

@@ -149,6 +149,7 @@ func (u *upload) complete(ctx context.Context, cond Condition) (Object, error) {
 	}
 	u.ended()
 	obj := Object{Key: u.key, Size: all.size, ETag: unquote(out.ETag), Version: aws.ToString(out.VersionId), Headers: o.Headers}
+	s.seeVersion(obj)
 	obj.CRC64, obj.HasCRC64 = decodeCRC64(aws.ToString(out.ChecksumCRC64NVME))
 	obj.Class, obj.Encryption, obj.KMSKey = class(o.Class), string(out.ServerSideEncryption), aws.ToString(out.SSEKMSKeyId)
 	return obj, nil

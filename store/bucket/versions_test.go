@@ -86,16 +86,13 @@ func testVersions(t *testing.T, s versioned) {
 // An object that was deleted is stored again on the condition that there is none, also where the server
 // takes the delete marker for an object; what is there is left alone.
 func TestPutWhereADeleteLeftAMarker(t *testing.T) {
-	store := buckettest.Start(t).Open(t, "marked")
-	if err := store.KeepVersions(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	server := buckettest.Start(t)
 	none := bucket.PutOptions{Condition: bucket.Condition{IfNone: true}}
-	whole := func(key, body string) error {
+	whole := func(store *bucket.S3, key, body string) error {
 		_, err := store.Put(t.Context(), key, strings.NewReader(body), int64(len(body)), none)
 		return err
 	}
-	parts := func(key, body string) error {
+	parts := func(store *bucket.S3, key, body string) error {
 		up, err := store.Upload(t.Context(), key, none)
 		if err != nil {
 			return err
@@ -106,17 +103,21 @@ func TestPutWhereADeleteLeftAMarker(t *testing.T) {
 		_, err = up.Complete(t.Context())
 		return err
 	}
-	for name, write := range map[string]func(key, body string) error{"whole": whole, "parts": parts} {
-		if err := write(name, "one"); err != nil {
+	for name, write := range map[string]func(s *bucket.S3, key, body string) error{"whole": whole, "parts": parts} {
+		store := server.Open(t, "marked-"+name) // which has to find out by itself that it keeps versions
+		if err := store.KeepVersions(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(store, name, "one"); err != nil {
 			t.Fatal(name, err)
 		}
-		if err := write(name, "other"); !errors.Is(err, bucket.ErrChanged) {
+		if err := write(store, name, "other"); !errors.Is(err, bucket.ErrChanged) {
 			t.Errorf("%s: a put on an object: %v", name, err)
 		}
 		if err := store.Delete(t.Context(), name, bucket.Condition{}); err != nil {
 			t.Fatal(name, err)
 		}
-		if err := write(name, "another"); err != nil {
+		if err := write(store, name, "another"); err != nil {
 			t.Errorf("%s: a put on a delete marker: %v", name, err)
 		}
 		if now, err := store.Head(t.Context(), name, bucket.HeadOptions{}); err != nil || now.Size != int64(len("another")) {

@@ -84,7 +84,7 @@ func bucketKind(r *http.Request) string {
 		return "HeadBucket"
 	case r.Method == http.MethodPut && r.URL.RawQuery == "":
 		return "CreateBucket"
-	case r.Method == http.MethodGet && (q.Has("prefix") || q.Has("delimiter") || q.Has("max-keys") || r.URL.RawQuery == ""):
+	case r.Method == http.MethodGet && (q.Has("prefix") || q.Has("delimiter") || q.Has("max-keys")):
 		return "ListObjects"
 	}
 	return r.Method
