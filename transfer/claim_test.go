@@ -576,3 +576,34 @@ func TestManifestRemovedBySomebodyElse(t *testing.T) {
 		}
 	}
 }
+
+// What may be ours and is not is left alone also where another run is at work: that one, or the next of ours,
+// tells of it.
+func TestForeignWhereTwoRunsClaim(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"a": "1"})
+	m.run(nil)
+	other := newMachine(t, m.store)
+	for i, dead := range []*machine{m, other} { // each dies when it has announced that it will store "a"
+		dead.write(map[string]string{"a": []string{"22", "33"}[i]})
+		var died atomic.Bool
+		m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if op == buckettest.Put && key == "p/a" {
+				died.Store(true)
+			}
+			if died.Load() {
+				return buckettest.NotStored
+			}
+			return buckettest.OK
+		}
+		dead.try(context.Background(), nil)
+		if m.store.Fault = nil; !died.Load() {
+			t.Fatal("it lived")
+		}
+	}
+	put(t, m.store, "p/a", "44")
+	m.try(context.Background(), nil)
+	if got := string(m.store.Objects()["p/a"]); got != "44" {
+		t.Errorf("somebody else's object is %q now\n%s", got, strings.Join(m.lines, "\n"))
+	}
+}

@@ -138,7 +138,7 @@ func (r *run) attributed(ctx context.Context, s *suspect) (*manifest.Change, err
 	case s.found == sameBytes:
 		e := refreshed(*s.known, *s.seen)
 		return &manifest.Change{Key: s.key, Old: s.known, New: &e}, nil
-	case s.owner == ours, s.owner == unclear && s.found == elsewhose:
+	case s.owner == ours:
 		return &manifest.Change{Key: s.key, Old: s.known, New: s.seen}, nil
 	case s.owner == unclear, s.found == elsewhose:
 		return nil, nil
@@ -157,7 +157,7 @@ func (r *run) readUnclear(ctx context.Context, list []suspect, c claim) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(min(filesAtOnce, r.gate.Most()))
 	for i := range list {
-		if s := &list[i]; s.owner == unclear && s.found == drifted {
+		if s := &list[i]; s.owner == unclear && (s.found == drifted || s.found == elsewhose) {
 			g.Go(func() error {
 				if err := r.readOne(ctx, s, c); err != nil {
 					return fmt.Errorf("see who has stored %s: %w", r.name(r.o.To, s.key), err)
