@@ -20,6 +20,10 @@ func (r *run) dispose(p pair, c *cutter) error {
 	if r.way == compare.Down && p.from != nil && !local.Plain(p.key) {
 		r.protect(p.key)
 	}
+	if !ok && a.Verb == Delete && r.policy.delete && r.policy.unsettled(a.Key) {
+		r.warn(Warning{Key: a.Key, Text: fmt.Sprintf("Skipping file %s. A run that has not come to its end may have stored %s; nothing is deleted yet.",
+			r.name(r.o.To, a.Key), r.name(r.o.From, a.Key))})
+	}
 	if !ok || !r.permitted(a) || r.o.DryRun && r.leaves(a.Key) {
 		return nil
 	}

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -129,23 +130,14 @@ func (r *run) openSource(ctx context.Context) error {
 	for _, i := range c.Intents() {
 		r.policy.open = hull(r.policy.open, i.Range)
 	}
-	if r.policy.open != nil {
-		r.note("a run is writing to %s, or did not finish%s", r.o.From, r.caution())
+	switch {
+	case r.policy.open == nil:
+	case r.o.Key == nil:
+		r.note("a run is writing to %s, or did not finish; what it may have changed is listed", r.o.From)
+	default: // a listing is not sealed
+		r.warn(Warning{Text: fmt.Sprintf("Skipping what a run to %s may have stored, since it is not sealed yet: that run goes on, or did not finish.", r.o.From)})
 	}
 	return nil
-}
-
-// caution says what comes of it that the manifest of the source may not tell all. With a key nothing is
-// listed, since that would not be sealed.
-func (r *run) caution() string {
-	s := ""
-	if r.o.Key == nil {
-		s = "; what it may have changed is listed"
-	}
-	if r.o.Delete {
-		s += "; what lies between its first and its last key, and is not at the source, is not deleted yet"
-	}
-	return s
 }
 
 // openCatalog reads the manifest of the destination. Strategies that list keep a manifest true,
@@ -264,7 +256,7 @@ func (r *run) takeOver(ctx context.Context, c claim, doomed []manifest.Entry, se
 	for _, i := range r.catalog.Foreign() {
 		for _, e := range doomed {
 			if i.Range != nil && i.Range.Contains(e.Key) {
-				r.doubtful(e.Key, manifest.Touches(e.Key))
+				r.withhold(e.Key)
 			}
 		}
 	}
@@ -275,7 +267,7 @@ func (r *run) takeOver(ctx context.Context, c claim, doomed []manifest.Entry, se
 	}
 	r.intent, r.o.Rebuild = claimed(edit), false
 	for _, y := range yielded {
-		r.doubtful(y.Key, manifest.Touches(y.Key))
+		r.withhold(y.Key)
 	}
 	if !r.intent.covers(r.doubt.and(c)) {
 		if _, err := r.commit(ctx, r.doubt.and(c).of(catalog.Edit{Doomed: r.spared(doomed)})); err != nil {
@@ -293,6 +285,17 @@ func (r *run) takeOver(ctx context.Context, c claim, doomed []manifest.Entry, se
 		return err
 	}
 	return r.survey(ctx, c)
+}
+
+// withhold leaves an object alone that a dead run was to delete, and keeps its key in the intent.
+func (r *run) withhold(key string) {
+	told := r.doubt.meant.Has(manifest.Touches(key))
+	r.doubtful(key, manifest.Touches(key))
+	if told {
+		return
+	}
+	r.warn(Warning{Key: key, Text: fmt.Sprintf("Skipping file %s. A run that died was to delete it, and another may have stored it since; it is not deleted yet.",
+		r.name(r.o.To, key))})
 }
 
 // spared are the doomed that are not in doubt.

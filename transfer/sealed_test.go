@@ -191,8 +191,9 @@ func TestListingsDoNotCountWithAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	down.write(map[string]string{"gone": "in the range", "q": "not in the range"})
-	if down.sync(nil); content(down, "foreign") != "" || content(down, "gone") == "" || content(down, "q") != "" {
-		t.Errorf("while a run is under way: %v", files(t, down.dir))
+	sum := down.sync(nil)
+	if content(down, "foreign") != "" || content(down, "gone") == "" || content(down, "q") != "" || sum.Warnings != 2 {
+		t.Errorf("while a run is under way: %v\n%v", files(t, down.dir), down.lines)
 	}
 	if n := slices.IndexFunc(down.calls, func(c buckettest.Call) bool { return c.Op == buckettest.List }); n >= 0 {
 		t.Error("the bucket is listed")
