@@ -26,6 +26,15 @@ func (r *run) firstClaim() claim {
 	return claim{keys: &manifest.Range{}, any: !lost, proves: lost}
 }
 
+// since is what has become of the claim of a dead run. If that was a first one which came to nothing, and another
+// run has filled the manifest since, what is found beside it may be anybody's.
+func (r *run) since(c claim) claim {
+	if c.any && *c.keys == (manifest.Range{}) && r.catalog.Root().Top.Files > 0 && !r.o.Foreign.Adopt {
+		c.any, c.proves = false, true
+	}
+	return c
+}
+
 // and returns a claim of both.
 func (c claim) and(o claim) claim {
 	return claim{keys: hull(c.keys, o.keys), meant: c.meant.And(o.meant), any: c.any || o.any}

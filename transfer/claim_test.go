@@ -15,6 +15,7 @@ import (
 	"merkur/manifest"
 	"merkur/store/bucket/buckettest"
 	"merkur/store/catalog"
+	"merkur/transfer/filter"
 	"merkur/transfer/pace"
 )
 
@@ -605,5 +606,44 @@ func TestForeignWhereTwoRunsClaim(t *testing.T) {
 	m.try(context.Background(), nil)
 	if got := string(m.store.Objects()["p/a"]); got != "44" {
 		t.Errorf("somebody else's object is %q now\n%s", got, strings.Join(m.lines, "\n"))
+	}
+}
+
+// A first run that died does not make the next one take for the mirror's what somebody stored when another run had
+// mirrored to the prefix meanwhile.
+func TestForeignAfterAFirstRunThatDied(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"a/1": "1", "a/2": "2", "a/3": "3"})
+	var died atomic.Bool
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if died.Load() {
+			return buckettest.NotStored
+		}
+		died.Store(op == buckettest.Put && key == "p/"+manifest.Reserved+"manifest")
+		return buckettest.OK
+	}
+	half := func(hidden string) func(o *Options) {
+		return func(o *Options) {
+			o.Delete, o.Filters = true, filter.New([]filter.Filter{{Pattern: hidden}}, o.From.Dir, "bucket/p")
+		}
+	}
+	m.try(context.Background(), half("b/*"))
+	if m.store.Fault = nil; !died.Load() {
+		t.Fatal("it lived")
+	}
+	other := newMachine(t, m.store)
+	other.write(map[string]string{"b/1": "1"})
+	other.goes(half("a/*"))
+	put(t, m.store, "p/a/2", "theirs")
+	put(t, m.store, "p/a/3", "3")
+	put(t, m.store, "p/a/new", "theirs")
+	m.goes(half("b/*"))
+	if told := m.told(); len(told) != 2 || told["a/2"] != "keep" || told["a/new"] != "keep" {
+		t.Errorf("%v", m.lines)
+	}
+	for key, want := range map[string]string{"a/1": "1", "a/2": "theirs", "a/3": "3", "a/new": "theirs", "b/1": "1"} {
+		if got := string(m.store.Objects()["p/"+key]); got != want {
+			t.Errorf("%s holds %q, not %q\n%s", key, got, want, strings.Join(m.lines, "\n"))
+		}
 	}
 }

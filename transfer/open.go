@@ -236,7 +236,7 @@ func (r *run) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c := claimed(catalog.Edit{Range: left.Range, Meant: meant})
+		c := r.since(claimed(catalog.Edit{Range: left.Range, Meant: meant}))
 		if err := r.takeOver(ctx, c, doomed, []manifest.ID{left.Run}); err != nil {
 			return err
 		}
