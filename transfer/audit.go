@@ -139,8 +139,8 @@ func (w *watch) mend(ctx context.Context, list []suspect, stale bool) ([]Action,
 func (r *run) treat(ctx context.Context, s *suspect) (*manifest.Change, *Action, error) {
 	c := s.class()
 	action := s.action(r.o.Foreign)
-	if c == drift.New && s.there && action == drift.Keep {
-		// A transfer will meet it, and compare it. In a dry run there is none.
+	if c == drift.New && s.from != nil && action == drift.Keep {
+		// A transfer will meet it, and compare it; not in a dry run, and not where the source cannot give what it has.
 		if equal, err := r.equalToSource(ctx, s); equal || err != nil || !r.o.DryRun {
 			return nil, nil, err
 		}
@@ -178,7 +178,7 @@ func (r *run) treat(ctx context.Context, s *suspect) (*manifest.Change, *Action,
 
 // equalToSource reports whether an object has the content of the source.
 func (r *run) equalToSource(ctx context.Context, s *suspect) (bool, error) {
-	if s.from == nil || !r.o.DryRun {
+	if !r.o.DryRun {
 		return false, nil
 	}
 	_, equal, err := r.prove(ctx, Action{Verb: Prove, Key: s.key, From: *s.from, Old: s.seen})

@@ -483,6 +483,27 @@ func TestAuditAcross(t *testing.T) {
 	}
 }
 
+// What the source has under a key and cannot give, no transfer meets at the destination: the audit tells of it.
+func TestAuditWhereNothingIsTransferred(t *testing.T) {
+	source := &buckettest.Memory{Name: "a"}
+	up, m := newMachine(t, source), newCopier(t, source)
+	up.write(map[string]string{"a": "1"})
+	up.mirrors()
+	m.goes(nil)
+	put(t, source, "p/theirs", "not in the manifest of the source")
+	put(t, m.store, "p/theirs", "nor in that of the destination")
+	m.goes(full)
+	m.lines = withPrefix(m.lines, "drift ")
+	m.wants("drift theirs: foreign-new, keep")
+
+	if err := os.Symlink("nowhere", filepath.Join(up.dir, "theirs")); err != nil {
+		t.Fatal(err)
+	}
+	up.goes(full)
+	up.lines = withPrefix(up.lines, "drift ")
+	up.wants("drift theirs: foreign-new, keep")
+}
+
 // Two runs of this program are no drift to each other: what the other writes, has written since, or
 // left when it died is not called foreign.
 func TestAuditMeetsAnotherRun(t *testing.T) {
