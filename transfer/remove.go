@@ -297,7 +297,11 @@ func (r *run) finish(ctx context.Context, d *deletes, i int, err error) {
 		d.outcome[i] = err
 	default:
 		r.fail(a, err)
-		if !foreign && !r.absent(ctx, a.Old) {
+		switch {
+		case foreign:
+		case r.absent(ctx, a.Old): // whoever did it: an undo has to look
+			d.ends[i] = &history.Outcome{Key: a.Key, Doubt: true}
+		default:
 			d.outcome[i] = err
 		}
 		if errors.Is(err, bucket.ErrUncertain) {

@@ -354,6 +354,36 @@ func TestUndoHeaders(t *testing.T) {
 	}
 }
 
+// A delete that failed and was carried out all the same, by the try whose answer was lost or by one that the
+// server said it had turned away, is undone like any other.
+func TestUndoOfDeletesThatFailed(t *testing.T) {
+	for _, how := range ways {
+		for _, outcome := range []buckettest.Outcome{buckettest.Stored, buckettest.Throttled, buckettest.Denied} {
+			m := newUndoable(t, how)
+			m.write(map[string]string{"a": "1", "gone": "11", "too": "1"})
+			m.run(nil)
+			before := m.state()
+			m.remove("gone")
+			m.remove("too")
+			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+				if op != buckettest.Delete || key != "p/gone" {
+					return buckettest.OK
+				}
+				m.store.Fault = nil
+				discard(m.store, "gone")
+				return outcome
+			}
+			sum, err := m.try(context.Background(), func(o *Options) { o.Delete = true })
+			m.store.Fault = nil
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.undone(sum.Run)
+			same(t, fmt.Sprint(how, " ", outcome), m.state(), before)
+		}
+	}
+}
+
 // A run of a strategy that lists can be undone as well, with a manifest or without.
 func TestUndoListed(t *testing.T) {
 	for _, withManifest := range []bool{true, false} {
