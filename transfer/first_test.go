@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -9,6 +10,41 @@ import (
 	"merkur/store/bucket/buckettest"
 	"merkur/transfer/pace"
 )
+
+// A first run finds, when it is about to say that it takes the prefix over, that another one has done so. What
+// somebody else has put there since is not the mirror's, also where the run dies before it has listed anything.
+func TestTwoFirstRuns(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		store := &buckettest.Memory{}
+		one, two := newMachine(t, store), newMachine(t, store)
+		one.write(map[string]string{"one": "1"})
+		two.write(map[string]string{"theirs": "mine", "two": "2"})
+		dead := false
+		dying := func(op buckettest.Op, _ string) buckettest.Outcome {
+			if dead = dead || op == buckettest.List; dead {
+				return buckettest.NotStored
+			}
+			return buckettest.OK
+		}
+		store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if op == buckettest.Put && key == "p/"+manifest.Reserved+"manifest" {
+				store.Fault = nil
+				one.goes(nil)
+				put(t, store, "p/theirs", "theirs")
+				if dies {
+					store.Fault = dying
+				}
+			}
+			return buckettest.OK
+		}
+		two.try(t.Context(), nil)
+		store.Fault = nil
+		two.run(nil)
+		if got := string(store.Objects()["p/theirs"]); got != "theirs" || !slices.Contains(two.lines, "drift theirs: foreign-new, keep") {
+			t.Errorf("dies %v: what somebody else has stored is %q now; the run said:\n%s", dies, got, strings.Join(two.lines, "\n"))
+		}
+	}
+}
 
 // The very first run dies after each of its requests in turn: while it adopts what another tool has put
 // there, tries the server out, and sends an object in parts. The next one brings all together.

@@ -260,7 +260,8 @@ func (r *run) takeOver(ctx context.Context, c claim, doomed []manifest.Entry, se
 			}
 		}
 	}
-	edit := r.doubt.and(c).of(catalog.Edit{Doomed: doomed, Settled: settled})
+	// What lies in a prefix that another run has taken over meanwhile is not this one's for being there.
+	edit := r.doubt.and(c).of(catalog.Edit{Doomed: doomed, Settled: settled, First: r.catalog.New()})
 	yielded, err := r.catalog.Commit(ctx, edit)
 	if err != nil {
 		return err

@@ -32,6 +32,9 @@ type Edit struct {
 	Listed bool
 	// Settled are the runs whose abandoned intents have been dealt with.
 	Settled []manifest.ID
+	// First says that the edit is for a place that has no manifest: where another run has made one by now, it
+	// is [ErrMoved].
+	First bool
 }
 
 func (e Edit) settles(run manifest.ID) bool { return slices.Contains(e.Settled, run) }
@@ -72,6 +75,9 @@ func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 		}
 		if done, err := c.reread(ctx, next); done || err != nil {
 			return conflicts, err
+		}
+		if e.First && c.Exists() {
+			return nil, fmt.Errorf("commit manifest: %w", ErrMoved)
 		}
 		if err := pause(ctx, try); err != nil {
 			return nil, err
