@@ -185,6 +185,8 @@ func hintOfBucket(err error) string {
 		return "is it the right key? If so, do not trust the bucket; an upload with --rebuild-manifest makes a new manifest, and compares all objects with the files"
 	case errors.Is(err, catalog.ErrRolledBack):
 		return "somebody may have put an old manifest back, or taken it away; if you know why, merkur sync --accept-rollback goes on from what is there"
+	case errors.Is(err, catalog.ErrMark):
+		return "merkur sync --accept-rollback goes on from what is there; an old manifest that somebody has put back is not noticed then"
 	case errors.Is(err, bucket.ErrNoBucket):
 		return "merkur makes no buckets; check the name, the region and --endpoint-url"
 	case refused(err, "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"):

@@ -15,6 +15,10 @@ import (
 // a later one: somebody may have put an old one back.
 var ErrRolledBack = errors.New("the manifest is older than one seen before, or another one")
 
+// ErrMark says that what this machine has kept of the manifest it has seen last cannot be read any more: so
+// nobody can tell whether a sealed one goes back.
+var ErrMark = errors.New("what this machine has kept of the manifest it has seen last is damaged")
+
 // A Mark is what this machine has seen last of the manifest of one place. It lies with the
 // identity of the writer, not with the cache: who loses it does not notice that somebody has put
 // back an older manifest, which was true once and passes its seal. A nil Mark knows nothing.
@@ -76,7 +80,7 @@ func (m *Mark) last() (*sighting, error) {
 		return nil, err
 	}
 	if len(b) != sightingBytes+len(manifest.Tag{}) || manifest.TagOf(b[:sightingBytes]) != manifest.Tag(b[sightingBytes:]) {
-		return nil, fmt.Errorf("%s is damaged", m.file)
+		return nil, fmt.Errorf("%w: %s", ErrMark, m.file)
 	}
 	return &sighting{manifest.ID(b), manifest.ID(b[16:]), binary.LittleEndian.Uint64(b[32:])}, nil
 }
