@@ -333,6 +333,36 @@ func TestRemovedMeanwhile(t *testing.T) {
 	audit(t, store, slices.Concat(es[:3], es[4:5], es[6:]))
 }
 
+// What another run may be writing is not deleted, also where an earlier try of the commit, whose answer was lost,
+// has taken it out of the tree before that run said so: then it is named again, and not forgotten.
+func TestYieldsWhatWasRemovedAlready(t *testing.T) {
+	store := &buckettest.Memory{}
+	es := many(10, 0)
+	commit(t, newWriter(store).open(t), Edit{Changes: puts(es...)})
+	a, b := newWriter(store).open(t), newWriter(store).open(t)
+	removal := func(i int) manifest.Change { return manifest.Change{Key: es[i].Key, Old: &es[i]} }
+	lost, claimed := false, false
+	store.Fault = func(op buckettest.Op, _ string) buckettest.Outcome {
+		switch {
+		case !lost && op == buckettest.Put:
+			lost = true
+			return buckettest.Stored
+		case lost && !claimed:
+			claimed = true
+			commit(t, b, Edit{Range: &manifest.Range{First: es[2].Key, Last: es[4].Key}, Meant: &manifest.Meant{}})
+		}
+		return buckettest.OK
+	}
+	got := commit(t, a, Edit{Changes: []manifest.Change{removal(3), removal(5)}, Doomed: []manifest.Entry{es[3], es[5]}})
+	if len(got) != 1 || !got[0].Kept || got[0].Gone || got[0].Key != es[3].Key {
+		t.Errorf("conflicts %v", got)
+	}
+	if left, err := a.Doomed(context.Background()); err != nil || !slices.Equal(left, es[5:6]) {
+		t.Errorf("to be deleted: %v, %v", left, err)
+	}
+	audit(t, store, slices.Concat(es[:5], es[6:]))
+}
+
 // The other writer replaces our object by one with the old content before we commit: the tree
 // says again what it said, and yet our entry would be a lie.
 func TestOldContentComesBack(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -159,6 +160,8 @@ func (c *Catalog) adapt(ctx context.Context, e Edit) (Edit, []Conflict, error) {
 	if e.Doomed, err = c.absent(ctx, e); err != nil {
 		return e, nil, err
 	}
+	// What was found in a listing, the tree may never have named.
+	removals := without(e.Changes, func(ch manifest.Change) bool { return ch.New != nil || e.Listed })
 	conflicts := c.yield(e.Doomed)
 	if conflicts, err = c.avoid(ctx, e.Changes, conflicts); err != nil {
 		return e, nil, err
@@ -175,10 +178,40 @@ func (c *Catalog) adapt(ctx context.Context, e Edit) (Edit, []Conflict, error) {
 		kept[conflict.Key] = conflict.Kept
 	}
 	if len(kept) > 0 {
-		e.Changes = without(e.Changes, func(ch manifest.Change) bool { return kept[ch.Key] })
+		back, err := c.takenBack(ctx, removals, kept)
+		if err != nil {
+			return e, nil, err
+		}
+		e.Changes = append(without(e.Changes, func(ch manifest.Change) bool { return kept[ch.Key] }), back...)
+		slices.SortFunc(e.Changes, func(a, b manifest.Change) int { return strings.Compare(a.Key, b.Key) })
 		e.Doomed = without(e.Doomed, func(d manifest.Entry) bool { return kept[d.Key] })
 	}
 	return e, conflicts, nil
+}
+
+// takenBack are the changes that name entries again whose removal is left out now, and which an earlier try of the
+// commit has removed, whose answer was lost: neither the tree nor an intent would know of their objects any more.
+func (c *Catalog) takenBack(ctx context.Context, removals []manifest.Change, kept map[string]bool) ([]manifest.Change, error) {
+	own, err := c.Doomed(ctx)
+	if err != nil || len(own) == 0 {
+		return nil, err
+	}
+	ours := map[string]bool{}
+	for i := range own {
+		ours[own[i].Key] = true
+	}
+	removals = without(removals, func(ch manifest.Change) bool { return ch.Old == nil || !kept[ch.Key] || !ours[ch.Key] })
+	present, err := c.entries(ctx, removals)
+	if err != nil {
+		return nil, err
+	}
+	var back []manifest.Change
+	for _, ch := range removals {
+		if present[ch.Key] == nil {
+			back = append(back, manifest.Change{Key: ch.Key, New: ch.Old})
+		}
+	}
+	return back, nil
 }
 
 // absent returns those of the doomed entries that will not be in the tree: the edit removes
