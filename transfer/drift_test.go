@@ -504,6 +504,30 @@ func TestAuditWhereNothingIsTransferred(t *testing.T) {
 	up.wants("drift theirs: foreign-new, keep")
 }
 
+// A delete whose answers are lost leaves no doubt about what another one has stored in the place of the object: it
+// was not what was to be deleted, and stays theirs.
+func TestDeleteInDoubtMeetsForeignObject(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"gone": "1", "kept": "1"})
+	m.mirrors()
+	m.remove("gone")
+	put(t, m.store, "p/gone", "theirs")
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Delete && key == "p/gone" {
+			return buckettest.NotStored
+		}
+		return buckettest.OK
+	}
+	m.goes(func(o *Options) { o.Delete = true })
+	m.lines = withPrefix(m.lines, "drift ")
+	m.wants("drift gone: foreign-changed, keep")
+	m.store.Fault = nil
+	m.goes(func(o *Options) { o.Delete = true })
+	if got := string(m.store.Objects()["p/gone"]); got != "theirs" {
+		t.Errorf("it is %q now; the run said %v", got, m.lines)
+	}
+}
+
 // Two runs of this program are no drift to each other: what the other writes, has written since, or
 // left when it died is not called foreign.
 func TestAuditMeetsAnotherRun(t *testing.T) {

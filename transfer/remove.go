@@ -348,6 +348,10 @@ func (r *run) deleteObject(ctx context.Context, e *manifest.Entry, doubt error) 
 		}
 		doubt = err
 	}
+	// A late delete with a condition does nothing to another object. One without it might.
+	if r.powers.DeleteConditions && errors.Is(r.changed(ctx, key, e.Evidence.ETag), errForeign) {
+		return errForeign
+	}
 	return doubt
 }
 
