@@ -22,20 +22,25 @@ type Drift struct {
 // that it tells once. Who has more may be told of some twice.
 const mostTold = 1 << 14
 
-// tell tells of drift, and counts it.
-func (r *run) tell(s *suspect, source bool, action drift.Action) {
+// tell tells of drift, and counts it. It reports whether the object is the one that the key was told of with, if it
+// was told of before.
+func (r *run) tell(s *suspect, source bool, action drift.Action) bool {
 	d := Drift{Class: s.class(), Key: s.key, Source: source, Known: s.known, Seen: s.seen, Action: action, Since: r.undoes()}
 	r.events <- struct{}{}
 	defer func() { <-r.events }()
-	name := toldKey{d.Key, source}
-	if _, again := r.toldOf[name]; again {
-		return
+	name, now := toldKey{d.Key, source}, told{action: action}
+	if s.seen != nil {
+		now.etag = s.seen.Evidence.ETag
+	}
+	if before, again := r.toldOf[name]; again {
+		return before.etag == now.etag
 	}
 	if len(r.toldOf) < mostTold {
-		r.toldOf[name] = action
+		r.toldOf[name] = now
 	}
 	r.sum.Drift.Add(d.Class)
 	r.o.Report(Event{Drift: &d})
+	return true
 }
 
 // A toldKey names a key of one of the two sides.
@@ -44,12 +49,18 @@ type toldKey struct {
 	source bool
 }
 
+// A told is what was told of a key.
+type told struct {
+	action drift.Action
+	etag   string // of the object that was there; empty: there was none
+}
+
 // leaves reports whether a key of the destination is known to be somebody else's, and left so.
 func (r *run) leaves(key string) bool {
 	r.events <- struct{}{}
 	defer func() { <-r.events }()
-	action, told := r.toldOf[toldKey{key: key}]
-	return told && action == drift.Keep
+	was, ok := r.toldOf[toldKey{key: key}]
+	return ok && was.action == drift.Keep
 }
 
 // expect notes what a key of the destination, which the manifest does not name, holds, so that it

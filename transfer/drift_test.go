@@ -259,6 +259,28 @@ func TestForeignDeletesAreGuarded(t *testing.T) {
 	audit(t, m.store)
 }
 
+// What was told of as going is another object by the time: nobody has been told of that one, and it stays.
+func TestForeignChangesAgainBeforeItsDelete(t *testing.T) {
+	m := newMachine(t, &buckettest.Memory{})
+	m.write(map[string]string{"gone": "1", "kept": "1"})
+	m.mirrors()
+	m.remove("gone")
+	put(t, m.store, "p/gone", "theirs")
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Delete && key == "p/gone" {
+			m.store.Fault = nil
+			put(t, m.store, "p/gone", "theirs, later")
+		}
+		return buckettest.OK
+	}
+	sum, err := m.try(context.Background(), func(o *Options) { full(o); o.Delete, o.Foreign.Delete = true, true })
+	if got := string(m.store.Objects()["p/gone"]); err != nil || sum.Failed != 1 || got != "theirs, later" {
+		t.Errorf("%+v, %v; it is %q now; the run said %v", sum, err, got, m.lines)
+	}
+	m.goes(func(o *Options) { full(o); o.Delete, o.Foreign.Delete = true, true })
+	m.mirrors()
+}
+
 // What the scan cannot tell of is not deleted, foreign or not.
 func TestForeignBehindProblems(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{})

@@ -195,9 +195,12 @@ func (r *run) stillDoomed(ctx context.Context, met []manifest.Entry) (doomed []A
 		case s.seen == nil: // gone by now, as it should be
 		default:
 			action := s.action(r.o.Foreign)
-			if r.tell(s, false, action); action == drift.Keep {
+			switch asTold := r.tell(s, false, action); {
+			case action == drift.Keep:
 				r.sent.left.Add(1)
-			} else {
+			case !asTold: // it has changed again
+				r.fail(deleting(s.seen), errForeign)
+			default:
 				doomed = append(doomed, Action{Verb: Delete, Key: s.key, Old: s.seen, Stray: true})
 			}
 		}

@@ -207,7 +207,7 @@ type run struct {
 		files, bytes, proved, looked, described, failed, left, warned atomic.Int64
 	}
 	// What somebody else has changed. Who has the token of events may use toldOf and met.
-	toldOf        map[toldKey]drift.Action  // what was told
+	toldOf        map[toldKey]told          // what was told
 	met           []encounter               // that nobody has thought about yet
 	expected      map[string]manifest.Entry // strays that transfers will meet
 	sample        []suspect                 // untouched, to be looked at
@@ -253,7 +253,7 @@ func newRun(o Options) (*run, error) {
 	o.Foreign.Delete = o.Foreign.Delete && o.Delete
 	o.Foreign.Overwrite = o.Foreign.Overwrite && !o.NoOverwrite
 	r := &run{o: o, way: way(o.From, o.To), store: o.To.Store, gate: o.Gate, events: make(chan struct{}, 1), memory: newBudget(o.Parts),
-		toldOf: map[toldKey]drift.Action{}, statements: make(chan statement)}
+		toldOf: map[toldKey]told{}, statements: make(chan statement)}
 	r.left.keep(o.Uploads.Left())
 	r.policy = policy{way: r.way, same: o.Compare.Strategy(), delete: o.Delete, selects: o.Filters.Select}
 	r.policy.learns = r.way == compare.Across && o.Compare == compare.Content && !o.NoOverwrite
