@@ -334,6 +334,7 @@ func (r *run) finishDeletes(ctx context.Context) ([]manifest.Change, error) {
 		return err
 	})
 	if err != nil {
+		r.ledger.leave(doomed)
 		return nil, err
 	}
 	slices.SortFunc(back, func(a, b manifest.Change) int { return strings.Compare(a.Key, b.Key) })

@@ -255,6 +255,21 @@ func (l *ledger) note(o *history.Outcome) {
 	}
 }
 
+// leave keeps for the next record that nobody knows what becomes of deletes that were told of, and to which the run
+// has not come.
+func (l *ledger) leave(doomed []manifest.Entry) {
+	known := map[string]bool{}
+	for _, o := range l.done {
+		known[o.Key] = true
+	}
+	for i := range doomed {
+		key := doomed[i].Key
+		if _, told := l.steps[key]; told && !known[key] {
+			l.note(&history.Outcome{Key: key, Doubt: true})
+		}
+	}
+}
+
 // steps are the actions as a record tells them.
 func (r *run) steps(ctx context.Context, actions []Action) ([]history.Step, error) {
 	steps := make([]history.Step, len(actions))

@@ -49,7 +49,7 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		return nil
 	}
 	var back []manifest.Change // objects that could not be deleted: the manifest names them again
-	err := doomed.each(func(actions []Action) error {
+	err := doomed.each(func(actions []Action) (err error) {
 		actions = inKeyOrder(actions)
 		if err := r.inform(ctx, actions); err != nil {
 			return err
@@ -58,6 +58,11 @@ func (r *run) removeFrom(ctx context.Context, doomed *spool, listed bool, delete
 		if err != nil {
 			return err
 		}
+		defer func() {
+			if err != nil { // if the note stands, whoever finds it deletes them
+				r.ledger.leave(leaf)
+			}
+		}()
 		edit := r.doubt.of(catalog.Edit{Changes: back, Doomed: leaf, Listed: listed})
 		for i := range leaf {
 			edit.Changes = append(edit.Changes, manifest.Change{Key: leaf[i].Key, Old: &leaf[i]})

@@ -384,6 +384,42 @@ func TestUndoOfDeletesThatFailed(t *testing.T) {
 	}
 }
 
+// A run is interrupted when it has said what it deletes, and before it does so. Whoever settles that carries it out,
+// the undo of that very run too; then it puts it back.
+func TestUndoOfDeletesLeftToOthers(t *testing.T) {
+	for _, how := range ways {
+		for _, settled := range []bool{true, false} {
+			m := newUndoable(t, how)
+			m.write(map[string]string{"a": "1", "gone": "11"})
+			m.run(nil)
+			before := m.state()
+			m.write(map[string]string{"a": "2"})
+			m.remove("gone")
+			ctx, cancel := context.WithCancel(context.Background())
+			commits := 0
+			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+				if op == buckettest.Put && key == "p/"+manifest.Reserved+"manifest" {
+					if commits++; commits == 3 { // after the announcement and the commit of what was sent
+						cancel()
+						return buckettest.Stored
+					}
+				}
+				return buckettest.OK
+			}
+			sum, err := m.try(ctx, func(o *Options) { o.Delete = true })
+			m.store.Fault = nil
+			if commits < 3 || err == nil || m.store.Objects()["p/gone"] == nil {
+				t.Fatalf("%s: not interrupted in time: %d commits, %v, %v", how, commits, err, m.lines)
+			}
+			if settled {
+				m.run(nil)
+			}
+			m.undone(sum.Run)
+			same(t, fmt.Sprint(how, " ", settled), m.state(), before)
+		}
+	}
+}
+
 // A run of a strategy that lists can be undone as well, with a manifest or without.
 func TestUndoListed(t *testing.T) {
 	for _, withManifest := range []bool{true, false} {
