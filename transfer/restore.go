@@ -22,6 +22,9 @@ func (r *run) restore(ctx context.Context, a Action) (manifest.Entry, error) {
 		return e, bucket.ErrUnsupported
 	}
 	src, kept, err := r.kept(ctx, e)
+	if errors.Is(err, bucket.ErrNotFound) && errors.Is(r.check(ctx, r.o.To.Prefix+a.Key, a.condition()), bucket.ErrChanged) {
+		return e, errForeign // who has put another object there had done so before it could be kept
+	}
 	if err != nil {
 		return e, fmt.Errorf("look at what is kept of it: %w", err)
 	}

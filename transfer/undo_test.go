@@ -420,6 +420,42 @@ func TestUndoOfDeletesLeftToOthers(t *testing.T) {
 	}
 }
 
+// A run dies when it has said that it deletes an object that was somebody else's by then, so that nothing is kept
+// of it. Its undo tells of that, and does not fail for what nobody can put back.
+func TestUndoOfADeleteOfForeign(t *testing.T) {
+	for _, how := range ways {
+		m := newUndoable(t, how)
+		m.write(map[string]string{"a": "1", "gone": "11"})
+		m.run(nil)
+		m.write(map[string]string{"a": "2"})
+		m.remove("gone")
+		put(t, m.store, "p/gone", "theirs")
+		dead, commits := false, 0
+		m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+			if op == buckettest.Put && key == "p/"+manifest.Reserved+"manifest" {
+				if commits++; commits == 3 { // after the announcement and the commit of what was sent
+					dead = true
+					return buckettest.Stored
+				}
+			}
+			if dead {
+				return buckettest.NotStored
+			}
+			return buckettest.OK
+		}
+		m.try(context.Background(), func(o *Options) { o.Delete = true })
+		m.store.Fault = nil
+		runs, err := Runs(context.Background(), m.o.To, m.o.Backup)
+		if err != nil || !dead {
+			t.Fatal(how, dead, runs, err)
+		}
+		m.undone(runs[len(runs)-1].Name)
+		if got := string(m.store.Objects()["p/gone"]); got != "theirs" || len(withPrefix(m.lines, "drift gone: ")) != 1 {
+			t.Errorf("%s: it is %q now; the undo said %v", how, got, m.lines)
+		}
+	}
+}
+
 // A run of a strategy that lists can be undone as well, with a manifest or without.
 func TestUndoListed(t *testing.T) {
 	for _, withManifest := range []bool{true, false} {
