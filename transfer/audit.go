@@ -74,10 +74,10 @@ func (w *watch) auditRange(ctx context.Context, tree manifest.Tree, keys manifes
 func newSuspect(p pair) suspect {
 	s := suspect{key: p.key}
 	if p.from != nil {
-		s.seen = &p.from.Entry
+		s.seen = &p.from.kept().Entry
 	}
 	if p.to != nil {
-		s.known = &p.to.Entry
+		s.known = &p.to.kept().Entry
 	}
 	return s
 }

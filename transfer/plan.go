@@ -92,40 +92,47 @@ type policy struct {
 	headers func(key string) uint64 // tag of the headers that an object should have; nil: any will do
 }
 
-// plan decides what to do about a pair. It returns false if nothing is to be done.
-func (p policy) plan(at pair) (Action, bool) {
-	a := Action{Verb: transfers[p.way], Key: at.key}
-	if at.to != nil {
-		a.Old = &at.to.Entry
+// plan decides what to do about a pair. It returns false if nothing is to be done; then the action has no
+// more than its verb and key. It keeps nothing of the pair.
+func (p *policy) plan(at pair) (Action, bool) {
+	verb, some := p.verb(at)
+	a := Action{Verb: verb, Key: at.key}
+	if !some {
+		return a, false
 	}
+	if at.to != nil {
+		a.Old = &at.to.kept().Entry
+	}
+	if at.from != nil {
+		a.From = *at.from.kept()
+	}
+	return a, true
+}
+
+// verb is what is to be done about a pair; false: nothing.
+func (p *policy) verb(at pair) (v Verb, some bool) {
 	switch {
 	case !p.selects(at.key) || hashing.IsDraft(at.key):
-		return a, false
+		return v, false
 	case at.from == nil:
-		a.Verb = Delete
-		return a, p.delete && !p.unknown.covers(at.key) && !p.unsettled(at.key)
+		return Delete, p.delete && !p.unknown.covers(at.key) && !p.unsettled(at.key)
 	case at.to == nil:
-		a.From = *at.from
-		return a, true
+		return transfers[p.way], true
 	}
-	a.From = *at.from
 	switch p.same(p.way, at.from.facts(), at.to.facts()) {
 	case compare.Differs:
-		return a, true
+		return transfers[p.way], true
 	case compare.Unclear:
-		a.Verb = Prove
-		return a, true
+		return Prove, true
 	}
 	if p.learns && at.to.Unproven && !at.from.Unproven {
-		a.Verb = Prove // what is known of the source is known of its copy
-		return a, true
+		return Prove, true // what is known of the source is known of its copy
 	}
-	a.Verb = Describe
-	return a, p.headers != nil && p.headers(at.key) != at.to.Headers
+	return Describe, p.headers != nil && p.headers(at.key) != at.to.Headers
 }
 
 // unsettled reports whether a run may have stored the key at the source without saying so yet.
-func (p policy) unsettled(key string) bool {
+func (p *policy) unsettled(key string) bool {
 	return p.open != nil && p.open.Contains(key)
 }
 

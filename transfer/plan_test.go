@@ -6,6 +6,7 @@ import (
 
 	"merkur/hashing"
 	"merkur/manifest"
+	"merkur/store/bucket"
 	"merkur/transfer/compare"
 )
 
@@ -45,6 +46,23 @@ func TestPlan(t *testing.T) {
 				t.Errorf("verb %v on condition %+v", a.Verb, cond)
 			}
 		})
+	}
+}
+
+// An action outlives the pair that it was made of, and its objects are whole.
+func TestPlanKeepsNothingOfAPair(t *testing.T) {
+	object := func() *Found {
+		f := inBucket(&bucket.Object{Key: "k", Size: 5, ETag: "e"}, "k")
+		return &f
+	}
+	whole := unproven(bucket.Object{Key: "k", Size: 5, ETag: "e"}, "k")
+	p := policy{way: compare.Across, same: compare.Content.Strategy(), selects: func(string) bool { return true }}
+	from, to := object(), object()
+	to.Size++
+	a, ok := p.plan(pair{"k", from, to})
+	*from, *to = Found{}, Found{}
+	if !ok || a.From.Entry != whole || a.Old == nil || a.Old.Size != 6 || a.Old.Digest != manifest.UnprovenDigest("e", 6) {
+		t.Errorf("planned %v: %+v, to replace %+v", ok, a.From.Entry, a.Old)
 	}
 }
 

@@ -45,6 +45,16 @@ type Found struct {
 	Class string // storage class of an object that was listed
 }
 
+// kept is a copy of what a stream yields, for who keeps it. It is whole: of an object whose content nobody
+// knows it has the stand-in for the digest, which a stream leaves out, since most objects are only compared.
+func (f *Found) kept() *Found {
+	k := *f
+	if k.Unproven && k.Digest == (manifest.Digest{}) {
+		k.Digest = manifest.UnprovenDigest(k.Evidence.ETag, k.Size)
+	}
+	return &k
+}
+
 func (f *Found) facts() compare.Facts {
 	c := compare.Facts{Size: f.Size, Time: f.Time, ETag: f.Evidence.ETag}
 	if !f.Unproven {
@@ -69,21 +79,24 @@ func inDir(e *manifest.Entry) *Found {
 	return &Found{Entry: *e, Time: compare.FileTime(e.MTime)}
 }
 
-// inBucket is what a listing says of an object: its content is not known.
-func inBucket(o bucket.Object, key string) *Found {
-	return &Found{Entry: unproven(o, key), Time: compare.ObjectTime(o.Modified), Class: o.Class}
+// inBucket is what the bucket says of an object, but for the stand-in for its digest: its content is not known.
+func inBucket(o *bucket.Object, key string) Found {
+	f := Found{
+		Entry: manifest.Entry{
+			Key: key, Size: o.Size, Unproven: true, Evidence: manifest.Evidence{ETag: o.ETag, Version: o.Version},
+		},
+		Time: compare.ObjectTime(o.Modified), Class: o.Class,
+	}
+	if !o.Modified.IsZero() {
+		f.Evidence.Modified = o.Modified.Unix()
+	}
+	return f
 }
 
 // unproven is the entry of an object of which only the bucket's word is known.
 func unproven(o bucket.Object, key string) manifest.Entry {
-	e := manifest.Entry{
-		Key: key, Size: o.Size, Digest: manifest.UnprovenDigest(o.ETag, o.Size), Unproven: true,
-		Evidence: manifest.Evidence{ETag: o.ETag, Version: o.Version},
-	}
-	if !o.Modified.IsZero() {
-		e.Evidence.Modified = o.Modified.Unix()
-	}
-	return e
+	f := inBucket(&o, key)
+	return f.kept().Entry
 }
 
 // A pair is one key as both sides have it. One of them may be nil.
@@ -92,7 +105,8 @@ type pair struct {
 	from, to *Found
 }
 
-// A stream is what one side has, in key order.
+// A stream is what one side has, in key order. What it yields is there until it goes on: who keeps it keeps
+// a copy, see kept.
 type stream = iter.Seq2[*Found, error]
 
 // join pairs two streams.
@@ -118,10 +132,12 @@ func join(from, to stream) iter.Seq2[pair, error] {
 			p := pair{a.Key, a, nil}
 			if more && b.Key == a.Key {
 				p.to = b
-				b, err, more = next()
 			}
 			if !yield(p, nil) {
 				return
+			}
+			if p.to != nil {
+				b, err, more = next()
 			}
 		}
 		for ; more && err == nil; b, err, more = next() {
@@ -146,6 +162,7 @@ func (r *run) listed(ctx context.Context, s Side, keys manifest.Range) stream {
 			o.Last = s.Prefix + keys.Last
 		}
 		o.Splits = r.splits(ctx, s)
+		var f Found
 		for obj, err := range listing.Objects(ctx, s.Store, o) {
 			if err != nil {
 				yield(nil, fmt.Errorf("list %s: %w", s, err))
@@ -156,7 +173,8 @@ func (r *run) listed(ctx context.Context, s Side, keys manifest.Range) stream {
 			if hidden(key, obj.Size) {
 				continue
 			}
-			if !yield(inBucket(obj, key), nil) {
+			f = inBucket(&obj, key)
+			if !yield(&f, nil) {
 				return
 			}
 		}
@@ -201,8 +219,10 @@ func (s Side) String() string {
 // remembered.
 func (r *run) scanned(ctx context.Context) stream {
 	return func(yield func(*Found, error) bool) {
+		var f Found
 		for e, err := range r.files(ctx) {
-			if !yield(inDir(&e), err) || err != nil {
+			f = Found{Entry: e, Time: compare.FileTime(e.MTime)}
+			if !yield(&f, err) || err != nil {
 				return
 			}
 		}

@@ -43,7 +43,8 @@ func (r *run) atSource(ctx context.Context, key string) (*Found, bool, error) {
 	case r.source != nil: // the manifest does not tell of what is there
 		return nil, true, nil
 	}
-	return inBucket(obj, key), true, nil
+	f := inBucket(&obj, key)
+	return f.kept(), true, nil
 }
 
 func found(e manifest.Entry, there bool) *manifest.Entry {
