@@ -91,7 +91,7 @@ func (t *texts) add(b []byte) string {
 // object understands one item of a listing.
 func (l *listing) object(o *Object, item *listed, t *texts) (err error) {
 	o.Key, o.ETag = t.add(item.Key), t.add(bytes.Trim(item.ETag, `"`))
-	if l.EncodingType == "url" && bytes.ContainsAny(item.Key, "%+") {
+	if l.EncodingType == "url" && (bytes.IndexByte(item.Key, '%') >= 0 || bytes.IndexByte(item.Key, '+') >= 0) {
 		if o.Key, err = url.QueryUnescape(o.Key); err != nil {
 			return fmt.Errorf("key %q: %w", item.Key, err)
 		}

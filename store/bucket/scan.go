@@ -13,7 +13,7 @@ func scanListing(body []byte, items []listed) (l listing, ok bool) {
 	if !utf8.Valid(body) || bytes.IndexByte(body, '\r') >= 0 {
 		return l, false
 	}
-	s := scanner{rest: body}
+	s := scanner{body: bytes.TrimSpace(body)}
 	s.declaration()
 	name, empty := s.open()
 	if string(name) != "ListBucketResult" || empty {
@@ -31,7 +31,7 @@ func scanListing(body []byte, items []listed) (l listing, ok bool) {
 			s.leaf(child, l.field(child))
 		}
 	}
-	return l, !s.failed && len(bytes.TrimSpace(s.rest)) == 0
+	return l, !s.failed && s.at == len(s.body)
 }
 
 // field returns where the text of an element of a listing belongs, nil for nowhere.
@@ -66,7 +66,8 @@ func (i *listed) field(name []byte) *[]byte {
 
 // A scanner goes through the elements of simple XML. Once failed, it stays so.
 type scanner struct {
-	rest   []byte
+	body   []byte
+	at     int    // what comes before has been read; no slice, since pointers cost more to write
 	plain  []byte // text that had entities in it
 	failed bool
 }
@@ -88,71 +89,81 @@ func (s *scanner) item(name []byte) (i listed) {
 
 // declaration skips the one of XML, if there is one.
 func (s *scanner) declaration() {
-	s.rest = bytes.TrimSpace(s.rest)
-	if bytes.HasPrefix(s.rest, []byte(`<?xml version="1.0" encoding="UTF-8"?>`)) {
-		_, s.rest, _ = bytes.Cut(s.rest, []byte("?>"))
+	if declared := []byte(`<?xml version="1.0" encoding="UTF-8"?>`); bytes.HasPrefix(s.rest(), declared) {
+		s.at += len(declared)
 	}
 }
 
+// rest is what has not been read.
+func (s *scanner) rest() []byte { return s.body[s.at:] }
+
 // space skips white space.
 func (s *scanner) space() {
-	for len(s.rest) > 0 && (s.rest[0] == ' ' || s.rest[0] == '\t' || s.rest[0] == '\n') {
-		s.rest = s.rest[1:]
+	for s.at < len(s.body) && (s.body[s.at] == ' ' || s.body[s.at] == '\t' || s.body[s.at] == '\n') {
+		s.at++
 	}
 }
 
 // inside reports whether more elements come before the end of the one named, and skips that.
 func (s *scanner) inside(name []byte) bool {
 	s.space()
-	if s.failed || !bytes.HasPrefix(s.rest, []byte("</")) {
+	if s.failed || !s.atEnd() {
 		return !s.failed
 	}
 	s.close(name)
 	return false
 }
 
+// atEnd reports whether the end of an element comes next.
+func (s *scanner) atEnd() bool {
+	rest := s.rest()
+	return len(rest) > 1 && rest[0] == '<' && rest[1] == '/'
+}
+
 // close skips the end of the element named.
 func (s *scanner) close(name []byte) {
-	after, ok := bytes.CutPrefix(s.rest, []byte("</"))
-	after, ok2 := bytes.CutPrefix(after, name)
-	after, ok3 := bytes.CutPrefix(after, []byte(">"))
-	s.failed = s.failed || !ok || !ok2 || !ok3
-	s.rest = after
+	rest, n := s.rest(), len("</")+len(name)
+	if !s.atEnd() || len(rest) <= n || string(rest[2:n]) != string(name) || rest[n] != '>' {
+		s.failed = true
+		return
+	}
+	s.at += n + 1
 }
 
 // open reads the beginning of an element. Attributes are skipped, and an empty element has its
 // end with it.
 func (s *scanner) open() (name []byte, empty bool) {
 	s.space()
-	tag, after, ok := bytes.Cut(s.rest, []byte(">"))
-	if !ok || len(tag) < 2 || tag[0] != '<' {
+	rest, n := s.rest(), 1
+	if len(rest) == 0 || rest[0] != '<' {
 		s.failed = true
 		return nil, false
 	}
-	s.rest = after
-	tag, empty = bytes.CutSuffix(tag[1:], []byte("/"))
-	name, attributes, _ := bytes.Cut(tag, []byte(" "))
-	s.failed = s.failed || !plainName(name) || !plainAttributes(attributes)
+	for n < len(rest) && inName(rest[n], n == 1) {
+		n++
+	}
+	if name = rest[1:n]; len(name) > 0 && n < len(rest) && rest[n] == '>' { // nearly all are so
+		s.at += n + 1
+		return name, false
+	}
+	more, after, ok := bytes.Cut(rest[n:], []byte(">"))
+	s.at = len(s.body) - len(after)
+	more, empty = bytes.CutSuffix(more, []byte("/"))
+	s.failed = s.failed || !ok || len(name) == 0 || !plainAttributes(more)
 	return name, empty
 }
 
-// plainName reports whether a name has only letters, and digits after them.
-func plainName(b []byte) bool {
-	for i, c := range b {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return len(b) > 0
+// inName reports whether a byte may stand in a plain name: a letter, or a digit if it is not the first.
+func inName(c byte, first bool) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || !first && '0' <= c && c <= '9'
 }
 
-// plainAttributes reports whether there are none but a name space.
+// plainAttributes reports whether what follows a name are no attributes but a name space.
 func plainAttributes(b []byte) bool {
-	if len(b) == 0 {
+	if len(b) == 0 || len(b) == 1 && b[0] == ' ' {
 		return true
 	}
-	value, ok := bytes.CutPrefix(b, []byte(`xmlns="`))
+	value, ok := bytes.CutPrefix(b, []byte(` xmlns="`))
 	value, ok2 := bytes.CutSuffix(value, []byte(`"`))
 	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '<' || c == '&' }
 	return ok && ok2 && bytes.IndexFunc(value, odd) < 0
@@ -169,7 +180,7 @@ func (s *scanner) leaf(name []byte, to *string) {
 // element may have others in it, but these no further ones.
 func (s *scanner) leafBytes(name []byte, wanted bool) []byte {
 	text := s.text()
-	if wanted || s.failed || bytes.HasPrefix(s.rest, []byte("</")) {
+	if wanted || s.failed || s.atEnd() {
 		s.close(name)
 		return text
 	}
@@ -182,50 +193,64 @@ func (s *scanner) leafBytes(name []byte, wanted bool) []byte {
 	return nil
 }
 
-// forbidden are the bytes that text cannot plainly hold. Of 0xEF begin, among others, the two
-// characters that XML forbids.
-var forbidden = func() (odd [256]bool) {
+// What a byte means for text.
+const (
+	plainByte = iota
+	endByte   // it begins a tag
+	codedByte // it begins an entity
+	oddByte   // text cannot plainly hold it
+)
+
+// meaning says what each byte means for text. Of 0xEF begin, among others, the two characters that XML
+// forbids.
+var meaning = func() (m [256]uint8) {
 	for c := range 0x20 {
-		odd[c] = c != '\t' && c != '\n'
+		if c != '\t' && c != '\n' {
+			m[c] = oddByte
+		}
 	}
-	odd[']'], odd[0xEF] = true, true
-	return odd
+	m[']'], m[0xEF] = oddByte, oddByte
+	m['<'], m['&'] = endByte, codedByte
+	return m
 }()
+
+// plainText returns how many plain bytes come first, and what the one after them means.
+func plainText(b []byte) (n int, next uint8) {
+	for n, c := range b {
+		if meaning[c] != plainByte {
+			return n, meaning[c]
+		}
+	}
+	return len(b), oddByte // a tag has to follow
+}
 
 // text reads up to the next tag. It knows the entities that servers write. What it returns is part
 // of the answer, if there is none in it.
 func (s *scanner) text() []byte {
-	end := bytes.IndexByte(s.rest, '<')
-	if s.failed || end < 0 {
-		s.failed = true
-		return nil
+	rest := s.rest()
+	n, next := plainText(rest)
+	if next == endByte && !s.failed {
+		s.at += n
+		return rest[:n]
 	}
-	b := s.rest[:end]
-	s.rest = s.rest[end:]
-	for _, c := range b {
-		if forbidden[c] {
-			s.failed = true
-		}
-	}
-	if bytes.IndexByte(b, '&') < 0 {
-		return b
+	if s.plain == nil {
+		s.plain = make([]byte, 0, len(s.body)/8) // an ETag in quotes for each object
 	}
 	start := len(s.plain)
-	for {
-		before, after, found := bytes.Cut(b, []byte("&"))
-		s.plain = append(s.plain, before...)
-		if !found {
-			return s.plain[start:len(s.plain):len(s.plain)]
-		}
-		name, after, ended := bytes.Cut(after, []byte(";"))
+	for ; next == codedByte; n, next = plainText(rest) {
+		name, after, ended := bytes.Cut(rest[n+1:], []byte(";"))
 		c, known := entity(name)
 		if !ended || !known {
-			s.failed = true
-			return nil
+			break
 		}
+		s.plain = append(s.plain, rest[:n]...)
 		s.plain = append(s.plain, c)
-		b = after
+		rest = after
 	}
+	s.plain = append(s.plain, rest[:n]...)
+	s.at = len(s.body) - len(rest) + n
+	s.failed = s.failed || next != endByte
+	return s.plain[start:len(s.plain):len(s.plain)]
 }
 
 // entity is the character that an entity stands for.
