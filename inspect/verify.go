@@ -157,7 +157,7 @@ func (a *audit) listed(ctx context.Context, s *survey) iter.Seq2[bucket.Object, 
 	return func(yield func(bucket.Object, error) bool) {
 		for o, err := range listing.Objects(ctx, a.Store, listing.Options{Prefix: a.Prefix, Splits: splits}) {
 			if err != nil {
-				yield(o, fmt.Errorf("list s3 prefix %q: %w", a.Prefix, err))
+				yield(bucket.Object{}, fmt.Errorf("list s3 prefix %q: %w", a.Prefix, err))
 				return
 			}
 			if key := strings.TrimPrefix(o.Key, a.Prefix); strings.HasPrefix(key, manifest.Reserved) {
@@ -165,7 +165,7 @@ func (a *audit) listed(ctx context.Context, s *survey) iter.Seq2[bucket.Object, 
 				continue
 			}
 			a.tally.Objects++
-			if !yield(o, nil) {
+			if !yield(o.Object(), nil) {
 				return
 			}
 		}

@@ -237,7 +237,7 @@ type meddler struct {
 	before func()
 }
 
-func (m meddler) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Object, error] {
+func (m meddler) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Listed, error] {
 	m.before()
 	return m.Store.List(ctx, prefix, start)
 }

@@ -112,11 +112,12 @@ func Listed(name string, b Bucket) *View {
 	v := &View{Name: name, look: b.look, Listed: true}
 	v.entries = func(ctx context.Context) iter.Seq2[manifest.Entry, error] {
 		return func(yield func(manifest.Entry, error) bool) {
-			for o, err := range listing.Objects(ctx, b.Store, listing.Options{Prefix: b.Prefix}) {
+			for listed, err := range listing.Objects(ctx, b.Store, listing.Options{Prefix: b.Prefix}) {
 				if err != nil {
 					yield(manifest.Entry{}, fmt.Errorf("list %s: %w", name, err))
 					return
 				}
+				o := listed.Object()
 				key := strings.TrimPrefix(o.Key, b.Prefix)
 				if key == "" || manifest.IsReserved(key) || unseen(&o) {
 					continue

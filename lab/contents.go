@@ -89,7 +89,7 @@ func objects(ctx context.Context, s Side) iter.Seq2[manifest.Entry, error] {
 	}
 }
 
-func listed(o bucket.Object, key string) manifest.Entry {
+func listed(o bucket.Listed, key string) manifest.Entry {
 	return manifest.Entry{
 		Key: key, Size: o.Size, Digest: manifest.UnprovenDigest(o.ETag, o.Size), Unproven: true,
 		Evidence: manifest.Evidence{ETag: o.ETag, Modified: o.Modified.Unix()},

@@ -52,7 +52,7 @@ func TestPlan(t *testing.T) {
 // An action outlives the pair that it was made of, and its objects are whole.
 func TestPlanKeepsNothingOfAPair(t *testing.T) {
 	object := func() *Found {
-		f := inBucket(&bucket.Object{Key: "k", Size: 5, ETag: "e"}, "k")
+		f := inBucket(&bucket.Listed{Key: "k", Size: 5, ETag: "e"}, "k")
 		return &f
 	}
 	whole := unproven(bucket.Object{Key: "k", Size: 5, ETag: "e"}, "k")

@@ -79,13 +79,11 @@ func inDir(e *manifest.Entry) *Found {
 	return &Found{Entry: *e, Time: compare.FileTime(e.MTime)}
 }
 
-// inBucket is what the bucket says of an object, but for the stand-in for its digest: its content is not known.
-func inBucket(o *bucket.Object, key string) Found {
+// inBucket is what a listing says of an object, but for the stand-in for its digest: its content is not known.
+func inBucket(o *bucket.Listed, key string) Found {
 	f := Found{
-		Entry: manifest.Entry{
-			Key: key, Size: o.Size, Unproven: true, Evidence: manifest.Evidence{ETag: o.ETag, Version: o.Version},
-		},
-		Time: compare.ObjectTime(o.Modified), Class: o.Class,
+		Entry: manifest.Entry{Key: key, Size: o.Size, Unproven: true, Evidence: manifest.Evidence{ETag: o.ETag}},
+		Time:  compare.ObjectTime(o.Modified), Class: o.Class,
 	}
 	if !o.Modified.IsZero() {
 		f.Evidence.Modified = o.Modified.Unix()
@@ -93,10 +91,17 @@ func inBucket(o *bucket.Object, key string) Found {
 	return f
 }
 
+// inHead is what the bucket says of an object that it was asked about by itself.
+func inHead(o bucket.Object, key string) *Found {
+	l := o.Listed()
+	f := inBucket(&l, key)
+	f.Evidence.Version = o.Version
+	return f.kept()
+}
+
 // unproven is the entry of an object of which only the bucket's word is known.
 func unproven(o bucket.Object, key string) manifest.Entry {
-	f := inBucket(&o, key)
-	return f.kept().Entry
+	return inHead(o, key).Entry
 }
 
 // A pair is one key as both sides have it. One of them may be nil.

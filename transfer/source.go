@@ -43,8 +43,7 @@ func (r *run) atSource(ctx context.Context, key string) (*Found, bool, error) {
 	case r.source != nil: // the manifest does not tell of what is there
 		return nil, true, nil
 	}
-	f := inBucket(&obj, key)
-	return f.kept(), true, nil
+	return inHead(obj, key), true, nil
 }
 
 func found(e manifest.Entry, there bool) *manifest.Entry {

@@ -136,8 +136,8 @@ func (d *disk) Delete(_ context.Context, key string, _ bucket.Condition) error {
 }
 
 // List is part of [bucket.Store]. A catalog that does not sweep never lists.
-func (d *disk) List(context.Context, string, string) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
-		yield(bucket.Object{}, fmt.Errorf("list: %w", errors.ErrUnsupported))
+func (d *disk) List(context.Context, string, string) iter.Seq2[bucket.Listed, error] {
+	return func(yield func(bucket.Listed, error) bool) {
+		yield(bucket.Listed{}, fmt.Errorf("list: %w", errors.ErrUnsupported))
 	}
 }

@@ -53,11 +53,28 @@ type Object struct {
 	Modified time.Time // zero where the answer does not say; as fine as the answer is
 	Version  string    // "null" where the bucket had no versions, or keeps none any more, when it was stored
 	Class    string    // storage class, where it is another than STANDARD and the answer says so
-	// What follows is known of an object that was got or asked for by itself, not of one that
-	// was listed.
 	Headers
 	Encryption string // AES256, aws:kms, …; empty: not said
 	KMSKey     string // of aws:kms
+}
+
+// A Listed is what a listing says about one object. There may be many of them, so they are small.
+type Listed struct {
+	Key      string
+	Size     int64     // bytes
+	ETag     string    // without quotes
+	Modified time.Time // zero where the answer does not say; as fine as the answer is
+	Class    string    // storage class, where it is another than STANDARD
+}
+
+// Object is what is known of an object that was listed.
+func (l *Listed) Object() Object {
+	return Object{Key: l.Key, Size: l.Size, ETag: l.ETag, Modified: l.Modified, Class: l.Class}
+}
+
+// Listed is what a listing would say of an object.
+func (o *Object) Listed() Listed {
+	return Listed{Key: o.Key, Size: o.Size, ETag: o.ETag, Modified: o.Modified, Class: o.Class}
 }
 
 // Headers are stored with an object and given out with it. The zero value is none.
@@ -153,9 +170,8 @@ type Store interface {
 	Delete(ctx context.Context, key string, c Condition) error
 
 	// List yields the objects whose keys begin with prefix, in key order, those after the key
-	// start (exclusive) where it is not empty. After an error it yields nothing more. It knows
-	// of an object its key, size, ETag, time of modification and storage class, and nothing else.
-	List(ctx context.Context, prefix, start string) iter.Seq2[Object, error]
+	// start (exclusive) where it is not empty. After an error it yields nothing more.
+	List(ctx context.Context, prefix, start string) iter.Seq2[Listed, error]
 }
 
 // An Uploader stores an object in parts. It is an optional power of a Store.

@@ -17,18 +17,18 @@ import (
 // List implements [Store]. It asks for a page at a time, of 1,000 keys where the [Config] says
 // nothing else, and trusts no server to keep the order: what is missing from a listing may be
 // deleted elsewhere.
-func (s *S3) List(ctx context.Context, prefix, start string) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
+func (s *S3) List(ctx context.Context, prefix, start string) iter.Seq2[Listed, error] {
+	return func(yield func(Listed, error) bool) {
 		token := ""
 		for last := start; ; {
 			p, err := s.page(ctx, prefix, start, token)
 			if err != nil {
-				yield(Object{}, err)
+				yield(Listed{}, err)
 				return
 			}
 			for _, o := range p.objects {
 				if err := inOrder(last, o.Key, prefix); err != nil {
-					yield(Object{}, fmt.Errorf("list s3://%s/%s: %w", s.name, prefix, err))
+					yield(Listed{}, fmt.Errorf("list s3://%s/%s: %w", s.name, prefix, err))
 					return
 				}
 				last = o.Key

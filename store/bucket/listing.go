@@ -14,7 +14,7 @@ import (
 
 // A page is one answer to a request for a listing, understood.
 type page struct {
-	objects []Object
+	objects []Listed
 	next    string // continues the listing; empty at its end
 }
 
@@ -58,7 +58,7 @@ func decodeListing(r io.Reader) (listing, error) {
 
 // page understands a listing.
 func (l *listing) page() (page, error) {
-	p := page{objects: make([]Object, len(l.Contents))}
+	p := page{objects: make([]Listed, len(l.Contents))}
 	switch {
 	case l.IsTruncated == "true" && l.Next != "":
 		p.next = l.Next
@@ -89,7 +89,7 @@ func (t *texts) add(b []byte) string {
 }
 
 // object understands one item of a listing.
-func (l *listing) object(o *Object, item *listed, t *texts) (err error) {
+func (l *listing) object(o *Listed, item *listed, t *texts) (err error) {
 	o.Key, o.ETag = t.add(item.Key), t.add(bytes.Trim(item.ETag, `"`))
 	if l.EncodingType == "url" && (bytes.IndexByte(item.Key, '%') >= 0 || bytes.IndexByte(item.Key, '+') >= 0) {
 		if o.Key, err = url.QueryUnescape(o.Key); err != nil {
@@ -108,7 +108,7 @@ func (l *listing) object(o *Object, item *listed, t *texts) (err error) {
 	return nil
 }
 
-// className is a storage class as an Object has it. The class of most objects costs no memory.
+// className is a storage class as a Listed has it. The class of most objects costs no memory.
 func className(b []byte) string {
 	if string(b) == "STANDARD" {
 		return ""

@@ -192,7 +192,7 @@ func (d *Draft) Delete(_ context.Context, key string, _ bucket.Condition) error 
 }
 
 // List yields what the bucket holds.
-func (d *Draft) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Object, error] {
+func (d *Draft) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Listed, error] {
 	return d.Store.List(ctx, prefix, start)
 }
 

@@ -73,7 +73,7 @@ func (pl *plan) splitIn(p *piece) (string, bool) {
 }
 
 // learn looks at the keys of a page.
-func (pl *plan) learn(p *piece, objects []bucket.Object) {
+func (pl *plan) learn(p *piece, objects []bucket.Listed) {
 	if len(objects) < 2 {
 		return
 	}

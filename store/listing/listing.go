@@ -66,8 +66,8 @@ type Options struct {
 // that is stored or deleted meanwhile may be there or not. When it returns, no work is left
 // under way, also if it was stopped early.
 // Errors: those of the store, ErrUnordered.
-func Objects(ctx context.Context, s bucket.Store, o Options) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
+func Objects(ctx context.Context, s bucket.Store, o Options) iter.Seq2[bucket.Listed, error] {
+	return func(yield func(bucket.Listed, error) bool) {
 		if o.Last != "" && (o.Last < o.First || o.Last < o.Prefix) {
 			return
 		}
@@ -96,7 +96,7 @@ func Objects(ctx context.Context, s bucket.Store, o Options) iter.Seq2[bucket.Ob
 				}
 			}
 			if err != nil {
-				yield(bucket.Object{}, err)
+				yield(bucket.Listed{}, err)
 			}
 			if err != nil || !more {
 				return
@@ -150,7 +150,7 @@ func (l *lister) await() *piece {
 // returns what is, or nil.
 func (l *lister) list(ctx context.Context, p *piece) (next *piece) {
 	last, end := l.bounds(p)
-	var page []bucket.Object
+	var page []bucket.Listed
 	for obj, err := range l.store.List(ctx, l.o.Prefix, last) {
 		if err == nil {
 			err = inOrder(last, obj.Key, l.o.Prefix)
@@ -165,7 +165,7 @@ func (l *lister) list(ctx context.Context, p *piece) (next *piece) {
 			break
 		}
 		if page == nil {
-			page = make([]bucket.Object, 0, pageSize)
+			page = make([]bucket.Listed, 0, pageSize)
 		}
 		if page = append(page, obj); len(page) == pageSize {
 			if next = l.deliver(p, page, false, nil); next != p {
@@ -197,7 +197,7 @@ func (l *lister) bounds(p *piece) (after, end string) {
 }
 
 // deliver hands in what was listed of a piece and returns what its worker lists next, or nil.
-func (l *lister) deliver(p *piece, page []bucket.Object, ended bool, err error) *piece {
+func (l *lister) deliver(p *piece, page []bucket.Listed, ended bool, err error) *piece {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.changed.Broadcast()
@@ -209,7 +209,7 @@ func (l *lister) deliver(p *piece, page []bucket.Object, ended bool, err error) 
 }
 
 // take waits for the next objects in order. There are more if more is true.
-func (l *lister) take() (objects []bucket.Object, err error, more bool) {
+func (l *lister) take() (objects []bucket.Listed, err error, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.plan.ready() {

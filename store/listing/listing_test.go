@@ -31,8 +31,8 @@ type shelf struct {
 
 var errBroken = errors.New("broken")
 
-func (s *shelf) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
+func (s *shelf) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Listed, error] {
+	return func(yield func(bucket.Listed, error) bool) {
 		s.underway.Add(1)
 		defer s.underway.Add(-1)
 		i := sort.SearchStrings(s.keys, max(prefix, start+"\x00"))
@@ -43,21 +43,21 @@ func (s *shelf) List(ctx context.Context, prefix, start string) iter.Seq2[bucket
 			s.requests.Add(1)
 			select {
 			case <-ctx.Done():
-				yield(bucket.Object{}, ctx.Err())
+				yield(bucket.Listed{}, ctx.Err())
 				return
 			case <-time.After(s.latency):
 			}
 			page := s.keys[i:min(i+pageSize, len(s.keys))]
 			more = i+pageSize < len(s.keys) && strings.HasPrefix(s.keys[i+pageSize], prefix)
 			if s.broken != "" && slices.Contains(page, s.broken) {
-				yield(bucket.Object{}, errBroken)
+				yield(bucket.Listed{}, errBroken)
 				return
 			}
 			for _, key := range page {
 				if !strings.HasPrefix(key, prefix) {
 					return
 				}
-				if !yield(bucket.Object{Key: key}, nil) {
+				if !yield(bucket.Listed{Key: key}, nil) {
 					return
 				}
 			}
@@ -283,10 +283,10 @@ type muddle struct {
 	list func(prefix, start string) []string
 }
 
-func (m muddle) List(_ context.Context, prefix, start string) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
+func (m muddle) List(_ context.Context, prefix, start string) iter.Seq2[bucket.Listed, error] {
+	return func(yield func(bucket.Listed, error) bool) {
 		for _, key := range m.list(prefix, start) {
-			if !yield(bucket.Object{Key: key}, nil) {
+			if !yield(bucket.Listed{Key: key}, nil) {
 				return
 			}
 		}

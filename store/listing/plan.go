@@ -47,7 +47,7 @@ type piece struct {
 	start string            // the cut before
 	after string            // what is listed: the keys up to this one
 	end   string            // last key; empty: none
-	pages [][]bucket.Object // what is listed and not given out; none is empty
+	pages [][]bucket.Listed // what is listed and not given out; none is empty
 	held  int               // objects in them
 	count int               // objects listed
 	busy  bool              // a request is under way
@@ -83,7 +83,7 @@ func (pl *plan) ready() bool {
 
 // take returns the next objects, and what follows them if it is an error. More may follow if
 // more is true.
-func (pl *plan) take() (objects []bucket.Object, err error, more bool) {
+func (pl *plan) take() (objects []bucket.Listed, err error, more bool) {
 	for len(pl.pieces) > 0 && len(objects) == 0 && err == nil {
 		p := pl.pieces[0]
 		if p.held > 0 {
@@ -102,7 +102,7 @@ func (pl *plan) take() (objects []bucket.Object, err error, more bool) {
 }
 
 // remember keeps where some objects begin that are given out.
-func (pl *plan) remember(objects []bucket.Object) {
+func (pl *plan) remember(objects []bucket.Listed) {
 	pl.trail = append(pl.trail, mark{objects[0].Key[len(pl.prefix):], pl.given})
 	if len(pl.trail) > maxTrail {
 		pl.trail = pl.trail[1:]
@@ -217,7 +217,7 @@ func (pl *plan) giveUp() bool {
 
 // deliver takes in objects that follow those of a piece, and whether nothing follows them but
 // an error, if there is one. No request for the piece is under way any more.
-func (pl *plan) deliver(p *piece, objects []bucket.Object, ended bool, err error) {
+func (pl *plan) deliver(p *piece, objects []bucket.Listed, ended bool, err error) {
 	p.busy = false
 	pl.busy--
 	if !slices.Contains(pl.pieces, p) {
@@ -250,7 +250,7 @@ func (pl *plan) deliver(p *piece, objects []bucket.Object, ended bool, err error
 }
 
 // within returns how many objects come before the end of a piece, or at it.
-func within(objects []bucket.Object, end string) int {
+func within(objects []bucket.Listed, end string) int {
 	if end == "" {
 		return len(objects)
 	}

@@ -155,7 +155,7 @@ func simulate(t testing.TB, keys []string, o Options, latency func() float64) fi
 	var got int
 	for {
 		for more := true; more && pl.ready(); {
-			var objects []bucket.Object
+			var objects []bucket.Listed
 			var err error
 			objects, err, more = pl.take()
 			if err != nil {
@@ -182,7 +182,7 @@ func simulate(t testing.TB, keys []string, o Options, latency func() float64) fi
 		}
 		e := heap.Pop(&queue).(event)
 		now = e.at
-		objects := make([]bucket.Object, len(e.keys))
+		objects := make([]bucket.Listed, len(e.keys))
 		for i, key := range e.keys {
 			objects[i].Key = key
 		}

@@ -36,7 +36,7 @@ func TestExtrapolation(t *testing.T) {
 		pl := newPlan(Options{Prefix: test.prefix}, func() (string, bool) { return "", false })
 		p := pl.begin(pl.pieces[0])
 		for page := range 2 {
-			objects := make([]bucket.Object, pageSize)
+			objects := make([]bucket.Listed, pageSize)
 			for i := range objects {
 				objects[i].Key = test.key(page*pageSize + i)
 			}

@@ -445,16 +445,16 @@ func (m *Memory) removeIf(op Op, key string, c bucket.Condition) error {
 const pageSize = 1000
 
 // List implements [bucket.Store].
-func (m *Memory) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Object, error] {
-	return func(yield func(bucket.Object, error) bool) {
+func (m *Memory) List(ctx context.Context, prefix, start string) iter.Seq2[bucket.Listed, error] {
+	return func(yield func(bucket.Listed, error) bool) {
 		for {
-			var page []bucket.Object
+			var page []bucket.Listed
 			err := m.do(ctx, List, prefix, func() error {
 				page = m.page(prefix, start)
 				return nil
 			})
 			if err != nil {
-				yield(bucket.Object{}, err)
+				yield(bucket.Listed{}, err)
 				return
 			}
 			for _, o := range page {
@@ -471,7 +471,7 @@ func (m *Memory) List(ctx context.Context, prefix, start string) iter.Seq2[bucke
 }
 
 // page returns the next objects of a listing. The caller holds the lock.
-func (m *Memory) page(prefix, start string) []bucket.Object {
+func (m *Memory) page(prefix, start string) []bucket.Listed {
 	if m.order == nil {
 		m.order = slices.Sorted(maps.Keys(m.objects))
 	}
@@ -479,13 +479,13 @@ func (m *Memory) page(prefix, start string) []bucket.Object {
 	if found && m.order[first] == start {
 		first++
 	}
-	var page []bucket.Object
+	var page []bucket.Listed
 	for _, key := range m.order[first:] {
 		if len(page) == pageSize || !strings.HasPrefix(key, prefix) {
 			break
 		}
 		o := m.objects[key]
-		page = append(page, bucket.Object{Key: key, Size: o.Size, ETag: o.ETag, Modified: o.Modified, Class: o.Class})
+		page = append(page, bucket.Listed{Key: key, Size: o.Size, ETag: o.ETag, Modified: o.Modified, Class: o.Class})
 	}
 	return page
 }
