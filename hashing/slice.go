@@ -18,6 +18,7 @@ type worker struct {
 	known []known // what may be remembered of the slice at hand
 	new   []pending
 	key   []byte
+	keys  manifest.Texts
 	fs    *fileSystem // the one that was met last, and its device
 	dev   uint64
 }
@@ -44,7 +45,7 @@ func (w *worker) slice(j *job, h *folder, l *listing) (found []*job) {
 	for i := j.lo; i < j.hi; i++ {
 		n := l.at(i)
 		w.key = append(append(w.key[:0], j.dir.key...), n...)
-		o := outcome{key: string(w.key)}
+		o := outcome{key: w.keys.Add(w.key)}
 		if k := l.names[i].kind; isDir(o.key) && k != unclear {
 			if o.sub = w.descend(j.dir, &o, k == linked); o.sub != nil {
 				found = append(found, o.sub.first)

@@ -8,8 +8,9 @@ import (
 	"io"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
+
+	"merkur/manifest"
 )
 
 // A page is one answer to a request for a listing, understood.
@@ -65,7 +66,7 @@ func (l *listing) page() (page, error) {
 	case l.IsTruncated != "false":
 		return page{}, fmt.Errorf("listing that does not say how it goes on: IsTruncated is %q", l.IsTruncated)
 	}
-	var t texts
+	var t manifest.Texts
 	for i := range l.Contents {
 		if err := l.object(&p.objects[i], &l.Contents[i], &t); err != nil {
 			return page{}, err
@@ -74,23 +75,9 @@ func (l *listing) page() (page, error) {
 	return p, nil
 }
 
-// Texts are strings that share their memory a dozen at a time: of a million objects that are listed, a
-// million strings would be most of the work. Who keeps one keeps those beside it too, which is why they are no more.
-type texts struct{ strings.Builder }
-
-func (t *texts) add(b []byte) string {
-	if t.Cap()-t.Len() < len(b) {
-		t.Reset()
-		t.Grow(max(1<<10, len(b)))
-	}
-	start := t.Len()
-	t.Write(b)
-	return t.String()[start:]
-}
-
 // object understands one item of a listing.
-func (l *listing) object(o *Listed, item *listed, t *texts) (err error) {
-	o.Key, o.ETag = t.add(item.Key), t.add(bytes.Trim(item.ETag, `"`))
+func (l *listing) object(o *Listed, item *listed, t *manifest.Texts) (err error) {
+	o.Key, o.ETag = t.Add(item.Key), t.Add(bytes.Trim(item.ETag, `"`))
 	if l.EncodingType == "url" && (bytes.IndexByte(item.Key, '%') >= 0 || bytes.IndexByte(item.Key, '+') >= 0) {
 		if o.Key, err = url.QueryUnescape(o.Key); err != nil {
 			return fmt.Errorf("key %q: %w", item.Key, err)
