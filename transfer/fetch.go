@@ -25,32 +25,69 @@ var (
 	errChecksum = errors.New("the content that was received does not match the object's checksum")
 )
 
-// fetch downloads an object beside its place, makes sure of its content and puts it in its
-// place. If the bucket holds another object than the one that is known, nothing happens.
+// fetch downloads an object, makes sure of its content and puts it in its place. If the bucket holds
+// another object than the one that is known, nothing happens.
 func (r *run) fetch(ctx context.Context, a Action) error {
 	name, ok := local.Place(a.Key)
 	if !ok {
 		return errNoPlace
 	}
+	size := a.From.Size
+	if size < min(r.o.Buffer, r.o.Parts.Threshold) && a.Old == nil && !a.Unseen {
+		return r.fetchNew(ctx, a, name)
+	}
+	return r.fetchBeside(ctx, a, name, func(f *local.Draft) (modified time.Time, err error) {
+		if size >= r.o.Parts.Threshold {
+			modified, err = r.fetchParts(ctx, a, f)
+		} else {
+			modified, err = r.fetchStream(ctx, a, f)
+		}
+		return modified, r.gone(ctx, err)
+	})
+}
+
+// fetchNew downloads an object that a buffer holds to where nothing is, as most are: such a file is made at
+// once, where the system lets it be.
+func (r *run) fetchNew(ctx context.Context, a Action, name string) error {
+	if err := r.tree.Room(name); err != nil {
+		return err
+	}
+	buf, release, err := r.memory.take(ctx, a.From.Size)
+	if err != nil {
+		return err
+	}
+	defer release()
+	modified, err := r.fetchWhole(ctx, a, buf, nil)
+	if err != nil {
+		return r.gone(ctx, err)
+	}
+	done, err := r.tree.Whole(name, buf, modified.Truncate(time.Second))
+	switch {
+	case done && err == nil:
+		r.done(a, a.From.Size)
+		fallthrough
+	case done:
+		return err
+	}
+	return r.fetchBeside(ctx, a, name, func(f *local.Draft) (time.Time, error) {
+		_, err := f.Write(buf)
+		return modified, err
+	})
+}
+
+// fetchBeside has fill write a file beside its place, and puts it there if that is as it was.
+func (r *run) fetchBeside(ctx context.Context, a Action, name string, fill func(*local.Draft) (time.Time, error)) error {
 	f, err := r.tree.Create(name)
 	if err != nil {
 		return err
 	}
-	var modified time.Time
-	if a.From.Size >= r.o.Parts.Threshold {
-		modified, err = r.fetchParts(ctx, a, f)
-	} else {
-		modified, err = r.fetchWhole(ctx, a, f)
+	modified, err := fill(f)
+	if err == nil && name == a.Key && !a.Unseen {
+		err = f.StillAs(a.Old)
 	}
 	if err != nil {
 		f.Drop()
-		return r.gone(ctx, err)
-	}
-	if name == a.Key && !a.Unseen {
-		if err := f.StillAs(a.Old); err != nil {
-			f.Drop()
-			return err
-		}
+		return err
 	}
 	err = f.Publish(modified.Truncate(time.Second))
 	if times := (local.TimesError{}); errors.As(err, &times) {
@@ -84,18 +121,28 @@ func (r *run) gone(ctx context.Context, err error) error {
 	return fmt.Errorf("%w (%v)", errReplaced, err)
 }
 
-// fetchWhole downloads an object in one stream, which goes on where it breaks off.
-func (r *run) fetchWhole(ctx context.Context, a Action, f io.Writer) (modified time.Time, err error) {
-	buf, release, err := r.memory.take(ctx, min(r.o.Buffer, a.From.Size+1))
+// fetchStream downloads an object in one stream.
+func (r *run) fetchStream(ctx context.Context, a Action, f io.Writer) (modified time.Time, err error) {
+	buf, release, err := r.memory.take(ctx, min(r.o.Buffer, max(a.From.Size, 1)))
 	if err != nil {
 		return modified, err
 	}
 	defer release()
+	return r.fetchWhole(ctx, a, buf, f)
+}
+
+// fetchWhole downloads an object in one stream, which goes on where it breaks off, to f, or into buf if there
+// is no f.
+func (r *run) fetchWhole(ctx context.Context, a Action, buf []byte, f io.Writer) (modified time.Time, err error) {
 	v := newReceiver(a.From.Entry, r.o.From.Customer != nil)
 	defer v.end()
+	to := &sink{buf: buf, to: v, keep: f == nil}
+	if f != nil {
+		to.to = io.MultiWriter(f, v)
+	}
 	var obj bucket.Object
 	err = r.pass(ctx, a, a.From.Size, func(ctx context.Context) error {
-		obj, err = r.receive(ctx, a, 0, a.From.Size, buf, io.MultiWriter(f, v))
+		obj, err = r.receive(ctx, a, 0, a.From.Size, to)
 		return err
 	})
 	if err != nil {
@@ -108,11 +155,10 @@ func (r *run) fetchWhole(ctx context.Context, a Action, f io.Writer) (modified t
 	return obj.Modified, err
 }
 
-// receive writes n bytes of the object of an action, from an offset on. A body that breaks off is
+// receive takes n bytes of the object of an action, from an offset on. A body that breaks off is
 // asked for again from there on, as long as each try brings something. All of it is of one
 // object: the one that is known, or else the one that answered first.
-func (r *run) receive(ctx context.Context, a Action, offset, n int64, buf []byte, w io.Writer) (first bucket.Object, err error) {
-	to := &sink{Writer: w}
+func (r *run) receive(ctx context.Context, a Action, offset, n int64, to *sink) (first bucket.Object, err error) {
 	etag := a.From.Evidence.ETag
 	for got, idle := int64(0), 0; ; {
 		o := bucket.GetOptions{IfMatch: etag, Customer: r.o.From.Customer}
@@ -126,7 +172,7 @@ func (r *run) receive(ctx context.Context, a Action, offset, n int64, buf []byte
 		if first.ETag == "" {
 			first, etag = obj, obj.ETag
 		}
-		m, err := drain(body, to, n-got, buf)
+		m, err := drain(body, to, n-got)
 		switch got += m; {
 		case obj.Size != a.From.Size:
 			return first, bucket.ErrChanged
@@ -143,20 +189,24 @@ func (r *run) receive(ctx context.Context, a Action, offset, n int64, buf []byte
 	}
 }
 
-// drain writes n bytes of a body, and reads on to its end, where a checksum is verified.
-func drain(body io.ReadCloser, w io.Writer, n int64, buf []byte) (int64, error) {
+// drain takes n bytes of a body, and reads on to its end, where a checksum is verified.
+func drain(body io.ReadCloser, to *sink, n int64) (done int64, err error) {
 	defer body.Close()
-	m, err := io.CopyBuffer(w, struct{ io.Reader }{io.LimitReader(body, n)}, buf)
-	if err == nil && m < n {
-		err = io.ErrUnexpectedEOF
+	for done < n && err == nil {
+		var m int
+		m, err = to.take(body, n-done)
+		done += int64(m)
 	}
-	if err != nil {
-		return m, err
+	if err == nil {
+		_, err = body.Read(make([]byte, 1))
 	}
-	if _, err = body.Read(buf[:1]); err == io.EOF {
-		err = nil
+	switch {
+	case err == io.EOF && done < n:
+		return done, io.ErrUnexpectedEOF
+	case err == io.EOF:
+		return done, nil
 	}
-	return m, err
+	return done, err
 }
 
 // fetchParts downloads a large object in ranges, several at once.
@@ -168,7 +218,7 @@ func (r *run) fetchParts(ctx context.Context, a Action, f io.WriterAt) (modified
 		offset, n := l.bounds(i)
 		return r.pass(ctx, a, n, func(ctx context.Context) (err error) {
 			w := &partWriter{layout: l, digest: digest, part: i, to: f, buf: buf[:0:len(buf)], crc: crc64nvme.New()}
-			objs[i], err = r.receive(ctx, a, offset, n, make([]byte, min(r.o.Buffer, n)), w)
+			objs[i], err = r.receive(ctx, a, offset, n, &sink{buf: make([]byte, min(r.o.Buffer, n)), to: w})
 			crcs[i] = w.crc.Sum64()
 			return errors.Join(err, w.flush())
 		})

@@ -77,18 +77,28 @@ func plainETag(o bucket.Object) bool {
 	return (o.Encryption == "" || o.Encryption == "AES256") && len(o.ETag) == 2*md5.Size
 }
 
-// A sink remembers that it could not be written to, which no other try would mend.
+// A sink takes the bytes of an object as they come.
 type sink struct {
-	io.Writer
-	err error
+	buf  []byte    // that is read into
+	to   io.Writer // that all is written to; nil: none
+	keep bool      // what has come stays in buf, which has room for all of it
+	kept int       // bytes that do
+	err  error     // of the writer, which no other try would mend
 }
 
-func (s *sink) Write(b []byte) (int, error) {
-	n, err := s.Writer.Write(b)
-	if err != nil {
-		s.err = err
+// take reads from a body once, at most n bytes.
+func (s *sink) take(body io.Reader, n int64) (int, error) {
+	b := s.buf[s.kept:]
+	m, err := body.Read(b[:min(n, int64(len(b)))])
+	if s.keep {
+		s.kept += m
 	}
-	return n, err
+	if m > 0 && s.to != nil {
+		if _, s.err = s.to.Write(b[:m]); s.err != nil {
+			return m, s.err
+		}
+	}
+	return m, err
 }
 
 // A partWriter writes one part of a download to its place, unit by unit, and hashes it.

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -74,17 +73,16 @@ func (r *run) relayWhole(ctx context.Context, a Action, o bucket.PutOptions) (e 
 		// One request, as it was asked for, but no more than this machine bears.
 		return r.relayParts(ctx, a, o)
 	}
-	buf, release, err := r.memory.take(ctx, a.From.Size+1)
+	buf, release, err := r.memory.take(ctx, a.From.Size)
 	if err != nil {
 		return e, false, err
 	}
 	defer release()
-	w := bytes.NewBuffer(buf[:0])
 	v := newReceiver(a.From.Entry, r.o.From.Customer != nil)
 	defer v.end()
 	var obj bucket.Object
 	err = r.pass(ctx, a, 0, func(ctx context.Context) error {
-		obj, err = r.receive(ctx, a, 0, a.From.Size, make([]byte, min(r.o.Buffer, a.From.Size+1)), io.MultiWriter(w, v))
+		obj, err = r.receive(ctx, a, 0, a.From.Size, &sink{buf: buf, to: v, keep: true})
 		return err
 	})
 	if err != nil {
@@ -97,7 +95,7 @@ func (r *run) relayWhole(ctx context.Context, a Action, o bucket.PutOptions) (e 
 	if err != nil {
 		return e, false, err
 	}
-	return r.place(ctx, a, o, r.inMemory(ctx, a, e, w.Bytes()))
+	return r.place(ctx, a, o, r.inMemory(ctx, a, e, buf))
 }
 
 func (r *run) relayParts(ctx context.Context, a Action, o bucket.PutOptions) (manifest.Entry, bool, error) {
@@ -135,10 +133,9 @@ type remote struct {
 
 // ReadAt reads len(b) bytes from an offset on. The object is known to have them.
 func (f *remote) ReadAt(b []byte, offset int64) (int, error) {
-	w := bytes.NewBuffer(b[:0:len(b)])
-	buf := make([]byte, min(f.r.o.Buffer, int64(len(b))))
-	_, err := f.r.receive(f.ctx, f.a, offset, int64(len(b)), buf, w)
-	return w.Len(), err
+	to := &sink{buf: b, keep: true}
+	_, err := f.r.receive(f.ctx, f.a, offset, int64(len(b)), to)
+	return to.kept, err
 }
 
 // section reads a stretch of the object in one request, and in another one after each Seek.

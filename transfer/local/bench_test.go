@@ -32,3 +32,25 @@ func BenchmarkDraft(b *testing.B) {
 		}
 	}
 }
+
+// What a small file takes that is made at once.
+func BenchmarkWhole(b *testing.B) {
+	tree, err := Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer tree.Close()
+	body := bytes.Repeat([]byte("x"), 4<<10)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		name := fmt.Sprintf("some/where/%d/%d", n/100, n)
+		if err := tree.Room(name); err != nil {
+			b.Fatal(err)
+		}
+		if done, err := tree.Whole(name, body, time.Unix(1, 0)); err != nil {
+			b.Fatal(err)
+		} else if !done {
+			b.Skip("no files without a name here")
+		}
+	}
+}

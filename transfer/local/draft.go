@@ -41,6 +41,15 @@ func (t *Tree) Create(name string) (*Draft, error) {
 	}
 }
 
+// Room returns an error if there can be no file of a name. It makes the directories that one would be in.
+func (t *Tree) Room(name string) error {
+	dir, err := t.room(name)
+	if err != nil {
+		return err
+	}
+	return dir.close()
+}
+
 // room opens the directory that a file is to be in, where there can be one of that name. Most often that
 // directory is there and nothing stands in the way; else it takes a closer look.
 func (t *Tree) room(name string) (folder, error) {

@@ -15,18 +15,23 @@ import (
 // open opens a directory of the tree. What the kernel refuses, for whatever reason, is left to
 // os.Root: that the system is too old, that the path leads out, or that something was renamed on the way.
 func (t *Tree) open(dir string) (folder, error) {
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	if fd, err := unix.Openat2(int(t.top.Fd()), dir, &how); err == nil {
-		return handle(fd), nil
+	if d, err := t.beneath(dir); err == nil {
+		return d, nil
 	}
 	root, err := t.root.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	return rooted{root}, nil
+}
+
+// beneath opens a directory of the tree, if the kernel does.
+func (t *Tree) beneath(dir string) (handle, error) {
+	fd, err := unix.Openat2(int(t.top.Fd()), dir, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	return handle(fd), err
 }
 
 // A handle is a folder by its descriptor.
