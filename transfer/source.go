@@ -73,7 +73,8 @@ func (r *run) fileAt(key string) (*Found, bool) {
 	case err != nil || !info.Mode().IsRegular():
 		return nil, true
 	}
-	e := described(manifest.Entry{Key: key}, info)
+	at := manifest.Time(info.ModTime().Unix(), int64(info.ModTime().Nanosecond()))
+	e := manifest.Entry{Key: key, Size: info.Size(), Mode: uint32(info.Mode().Perm()), MTime: at}
 	return inDir(&e), true
 }
 
