@@ -130,7 +130,7 @@ func (s *S3) sign(ctx context.Context, req *http.Request, hash string, r *route)
 	if r.service == "" {
 		return nil
 	}
-	creds, err := s.client.Options().Credentials.Retrieve(ctx)
+	creds, err := s.creds.Retrieve(ctx)
 	if err != nil {
 		return fmt.Errorf("get credentials: %w", err)
 	}

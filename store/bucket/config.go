@@ -124,6 +124,7 @@ func (s *S3) connect(ctx context.Context, c Config, cfg aws.Config) (err error) 
 		s.address(o, s.name)
 		s.amazon = o.BaseEndpoint == nil
 	})
+	s.creds = s.client.Options().Credentials
 	return err
 }
 

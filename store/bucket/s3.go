@@ -48,6 +48,7 @@ const (
 type S3 struct {
 	name      string
 	client    *s3.Client
+	creds     aws.CredentialsProvider // of client, whose options are many to be copied for them
 	signer    signer
 	versions  atomic.Bool  // the bucket has been seen to keep versions
 	skew      atomic.Int64 // nanoseconds that the server's clock is ahead

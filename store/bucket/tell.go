@@ -11,7 +11,7 @@ type tellKey struct{}
 
 // Telling returns a context for one request with which the bytes of an object tell that they move,
 // while they do: moved is called with how many. What is sent once more is taken back before. A body
-// that is sent in one go does not tell of itself.
+// that is sent in one go does not tell of itself, nor one that comes in one.
 func Telling(ctx context.Context, moved func(bytes int64)) context.Context {
 	return context.WithValue(ctx, tellKey{}, moved)
 }
@@ -30,7 +30,8 @@ func (w *wire) tell(r *http.Request, t *try) (retract func()) {
 
 // tellAnswer has the body of an answer tell of itself.
 func (w *wire) tellAnswer(ctx context.Context, resp *http.Response, t *try) {
-	if moved, ok := ctx.Value(tellKey{}).(func(int64)); ok && t.op == getObject && resp.StatusCode < 300 {
+	small := 0 <= resp.ContentLength && resp.ContentLength <= atOnce
+	if moved, ok := ctx.Value(tellKey{}).(func(int64)); ok && !small && t.op == getObject && resp.StatusCode < 300 {
 		resp.Body = &telling{ReadCloser: resp.Body, moved: moved}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -76,9 +77,10 @@ func TestTellingSent(t *testing.T) {
 	check(u.Part(l.listen(t.Context()), 1, bytes.NewReader(body), size, crc64nvme.Checksum(body)))
 }
 
-// What is received is told as it is read. What is no object is not told of.
+// What is received is told as it is read. What is no object is not told of, nor what comes in one go.
 func TestTellingReceived(t *testing.T) {
-	body := bytes.Repeat([]byte("x"), 1000)
+	const size = 1 << 20
+	body := bytes.Repeat([]byte("x"), size)
 	s, _ := observe(t, bucket.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Has("list-type") {
 			listing(w, "")
@@ -89,10 +91,21 @@ func TestTellingReceived(t *testing.T) {
 			return
 		}
 		w.Header().Set("ETag", `"e"`)
+		if r.URL.Path == "/bucket/small" {
+			w.Write(body[:100])
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(size))
 		w.Write(body)
 	})
 	var l teller
 	ctx := l.listen(t.Context())
+	if small, _, err := s.Get(ctx, "small", bucket.GetOptions{}); err != nil {
+		t.Error(err)
+	} else {
+		io.Copy(io.Discard, small)
+		small.Close()
+	}
 	if _, _, err := s.Get(ctx, "none", bucket.GetOptions{}); err == nil {
 		t.Error("got what is not there")
 	}
@@ -104,12 +117,12 @@ func TestTellingReceived(t *testing.T) {
 		t.Fatalf("told %v before anything was read: %v", l.told, err)
 	}
 	defer r.Close()
-	for _, n := range []int64{100, 400, 500} {
+	for _, n := range []int64{100, 400, size - 500} {
 		if _, err := io.CopyN(io.Discard, r, n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if all, _ := l.sum(); all != 1000 || !slices.Contains(l.told, 100) {
+	if all, _ := l.sum(); all != size || !slices.Contains(l.told, 100) {
 		t.Errorf("told %v", l.told)
 	}
 }
