@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -115,7 +116,7 @@ func version(words []string) string {
 
 // startNull starts the server that does nothing, as a process of its own.
 func (s *stage) startNull() error {
-	s.null = exec.CommandContext(s.ctx, s.self, "null")
+	s.null = exec.CommandContext(s.ctx, s.self, "null", s.dir)
 	out, err := s.null.StdoutPipe()
 	if err == nil {
 		err = s.null.Start()
@@ -153,7 +154,12 @@ func (s *stage) env() []string {
 
 // hold has all tools do a work.
 func (s *stage) hold(c contest) (w figures.Work, err error) {
-	w = figures.Work{Name: c.name, Title: c.title, Bars: c.bars}
+	w = figures.Work{Name: c.name, Title: c.title, Bars: slices.Clone(c.bars)}
+	for i := range w.Bars {
+		if b := &w.Bars[i]; b.Tool == "" && b.Of == figures.CPU {
+			b.Most *= s.o.scale // so much for all files together
+		}
+	}
 	if c.prepare != nil {
 		if err := c.prepare(s); err != nil {
 			return w, fmt.Errorf("prepare: %w", err)

@@ -36,8 +36,13 @@ var yardsticks = map[string]func(args []string) error{
 }
 
 // serveNull answers every put with success and keeps nothing but what is below .merkur/, where a run
-// reads what it has written, and where conditions are heeded. A listing is empty.
-func serveNull([]string) error {
+// reads what it has written, and where conditions are heeded. A listing is empty, but for that of [listedBucket],
+// which is of the directory that it is told.
+func serveNull(args []string) error {
+	if len(args) != 1 {
+		return errors.New("usage: null DIR")
+	}
+	held := &register{dir: args[0], trees: map[string][]record{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -51,6 +56,8 @@ func serveNull([]string) error {
 		case r.Method == http.MethodPut:
 			io.Copy(io.Discard, r.Body)
 			w.Header().Set("ETag", `"d41d8cd98f00b204e9800998ecf8427e"`)
+		case r.URL.Query().Has("list-type") && strings.HasPrefix(r.URL.Path, "/"+listedBucket):
+			held.list(w, r)
 		case r.URL.Query().Has("list-type"):
 			io.WriteString(w, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
 		default:
