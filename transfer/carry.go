@@ -99,8 +99,8 @@ func (r *run) do(ctx context.Context, a Action) (manifest.Entry, error) {
 	switch gone, err := r.keep(ctx, a); {
 	case err != nil:
 		return a.From.Entry, err
-	case gone && (a.Verb == Describe || r.past != nil):
-		return a.From.Entry, errForeign // it was there, and is no more
+	case gone && (a.Verb == Describe || r.past != nil || r.catalog != nil && r.o.Compare == compare.Content):
+		return a.From.Entry, errForeign // it was there, and is no more: what is done instead is recorded as what it is
 	case gone:
 		if r.catalog != nil {
 			r.meet(encounter{a: a, again: true})

@@ -878,3 +878,27 @@ func TestMissingIsNotKept(t *testing.T) {
 		m.wants("drift a: missing, restore", "put a")
 	}
 }
+
+// An object that somebody else removes before it can be kept was created by the run, which its undo takes back.
+func TestUndoOfWhatWasGoneBeforeItWasKept(t *testing.T) {
+	m := newUndoable(t, "prefix")
+	m.write(map[string]string{"edited": "1", "kept": "1"})
+	m.run(nil)
+	m.write(map[string]string{"edited": "22"})
+	m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Copy {
+			m.store.Fault = nil
+			discard(m.store, "edited")
+		}
+		return buckettest.OK
+	}
+	sum := m.run(nil)
+	if m.store.Fault != nil {
+		t.Fatal("nothing was kept")
+	}
+	m.wants("drift edited: missing, restore", "put edited")
+	m.undone(sum.Run)
+	if got := m.state(); got["edited"] != "" || got["kept"] == "" {
+		t.Errorf("%v\n%v", got, m.lines)
+	}
+}
