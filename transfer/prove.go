@@ -13,7 +13,6 @@ import (
 	"github.com/minio/crc64nvme"
 	"github.com/zeebo/blake3"
 
-	"merkur/hashing"
 	"merkur/manifest"
 	"merkur/store/bucket"
 	"merkur/transfer/compare"
@@ -160,18 +159,18 @@ type sums struct {
 
 // readSums reads a file. The part size is 0 for an object stored at once.
 func (r *run) readSums(ctx context.Context, key string, part int64) (sums, error) {
-	f, facts, err := hashing.OpenRegular(r.path(key))
+	f, info, err := openRegular(r.path(key))
 	if err != nil {
 		return sums{}, err
 	}
 	defer f.Close()
 	const chunk = 1 << 20
-	buf, release, err := r.memory.take(ctx, min(facts.Size+1, chunk))
+	buf, release, err := r.memory.take(ctx, min(info.Size()+1, chunk))
 	if err != nil {
 		return sums{}, err
 	}
 	defer release()
-	r.sent.looked.Add(facts.Size)
+	r.sent.looked.Add(info.Size())
 	return sumsOf(ctx, f, buf, part)
 }
 

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/minio/crc64nvme"
 
@@ -25,18 +28,18 @@ func (r *run) send(ctx context.Context, a Action) (manifest.Entry, error) {
 	if err := r.replaceable(a.Old); err != nil {
 		return a.From.Entry, err
 	}
-	f, facts, err := hashing.OpenRegular(r.path(a.Key))
+	f, info, err := openRegular(r.path(a.Key))
 	if err != nil {
 		return a.From.Entry, err
 	}
 	defer f.Close()
 	send := r.sendWhole
-	if _, ok := r.store.(bucket.Uploader); ok && facts.Size >= r.o.Parts.Threshold {
+	if _, ok := r.store.(bucket.Uploader); ok && info.Size() >= r.o.Parts.Threshold {
 		send = r.sendParts
-	} else if facts.Size > mostBuffer {
+	} else if info.Size() > mostBuffer {
 		send = r.sendLarge
 	}
-	e, stored, err := send(ctx, a, f, facts)
+	e, stored, err := send(ctx, a, f, info)
 	if errors.Is(err, errUnsettled) {
 		err = fmt.Errorf("send %s: %w", f.Name(), err)
 	}
@@ -44,9 +47,7 @@ func (r *run) send(ctx context.Context, a Action) (manifest.Entry, error) {
 	switch {
 	case err != nil:
 	case stored:
-		if h := r.asked(a.Key); !bucket.Headers(h).Empty() {
-			e.Headers = h.Tag()
-		}
+		e.Headers = r.asked(a.Key).Tag()
 		r.done(a, e.Size)
 	default:
 		r.sent.proved.Add(1) // it was there already
@@ -63,12 +64,30 @@ func (r *run) replaceable(old *manifest.Entry) error {
 	return nil
 }
 
+// openRegular opens a file. What has become something else since the scan, such as a FIFO, is
+// refused and never waited for.
+func openRegular(path string) (*os.File, fs.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file any more", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
 func (r *run) path(key string) string { return filepath.Join(r.dir(), filepath.FromSlash(key)) }
 
 // sendWhole reads a file into one buffer, hashes that and sends it. So what is stored is what
 // is recorded, even if the file has changed since the scan.
-func (r *run) sendWhole(ctx context.Context, a Action, f *hashing.Regular, facts hashing.Facts) (e manifest.Entry, stored bool, err error) {
-	buf, release, err := r.memory.take(ctx, facts.Size+1)
+func (r *run) sendWhole(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (e manifest.Entry, stored bool, err error) {
+	buf, release, err := r.memory.take(ctx, info.Size()+1)
 	if err != nil {
 		return e, false, err
 	}
@@ -78,11 +97,11 @@ func (r *run) sendWhole(ctx context.Context, a Action, f *hashing.Regular, facts
 	switch {
 	case err != nil && err != io.ErrUnexpectedEOF && err != io.EOF:
 		return e, false, err
-	case int64(n) != facts.Size:
+	case int64(n) != info.Size():
 		return e, false, errUnsettled
 	}
 	body := buf[:n]
-	e = described(a.From.Entry, facts)
+	e = described(a.From.Entry, info)
 	if r.catalog != nil {
 		e.Digest = hashing.Sum(body)
 	}
@@ -108,8 +127,8 @@ func (r *run) inMemory(ctx context.Context, a Action, e manifest.Entry, body []b
 
 // sendLarge sends in one request a file that is too large for a buffer. It is read twice, and has to
 // be the same both times.
-func (r *run) sendLarge(ctx context.Context, a Action, f *hashing.Regular, facts hashing.Facts) (e manifest.Entry, stored bool, err error) {
-	e = described(a.From.Entry, facts)
+func (r *run) sendLarge(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (e manifest.Entry, stored bool, err error) {
+	e = described(a.From.Entry, info)
 	l := layout{size: e.Size, part: roundUp(e.Size), perPart: int(roundUp(e.Size) / wholePart)}
 	buf, release, err := r.memory.take(ctx, l.unit())
 	if err != nil {
@@ -121,7 +140,7 @@ func (r *run) sendLarge(ctx context.Context, a Action, f *hashing.Regular, facts
 	if err != nil {
 		return e, false, err
 	}
-	if err := unchanged(f, facts, true); err != nil {
+	if err := unchanged(f, info, true); err != nil {
 		return e, false, err
 	}
 	e.Digest = digest.Sum()
@@ -141,8 +160,8 @@ func (r *run) sendLarge(ctx context.Context, a Action, f *hashing.Regular, facts
 
 // sendParts sends a file in parts, each hashed from what is sent. If they do not add up to the
 // digest that the scan found, if it looked, nothing becomes visible.
-func (r *run) sendParts(ctx context.Context, a Action, f *hashing.Regular, facts hashing.Facts) (manifest.Entry, bool, error) {
-	e := described(a.From.Entry, facts)
+func (r *run) sendParts(ctx context.Context, a Action, f *os.File, info fs.FileInfo) (manifest.Entry, bool, error) {
+	e := described(a.From.Entry, info)
 	var crc uint64
 	return r.place(ctx, a, r.putOptions(a.Key), placing{
 		entry: func() manifest.Entry { return e },
@@ -155,7 +174,7 @@ func (r *run) sendParts(ctx context.Context, a Action, f *hashing.Regular, facts
 					return err
 				}
 				scanned := a.From.Digest != manifest.Digest{}
-				if err := unchanged(f, facts, !scanned || digest == a.From.Digest); err != nil {
+				if err := unchanged(f, info, !scanned || digest == a.From.Digest); err != nil {
 					return err
 				}
 				if crc = sum; !scanned {
@@ -213,19 +232,20 @@ func (r *run) uploadParts(ctx context.Context, a Action, up bucket.Upload, f io.
 }
 
 // unchanged returns an error if a file is not as it was, or is not what the scan read.
-func unchanged(f *hashing.Regular, before hashing.Facts, equal bool) error {
-	now, err := f.Facts()
+func unchanged(f *os.File, before fs.FileInfo, equal bool) error {
+	now, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if !equal || now.Size != before.Size || now.MTime != before.MTime {
+	if !equal || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
 		return errUnsettled
 	}
 	return nil
 }
 
 // described is the entry of a file with what its handle says of it now.
-func described(e manifest.Entry, now hashing.Facts) manifest.Entry {
-	e.Size, e.Mode, e.MTime = now.Size, now.Mode, now.MTime
+func described(e manifest.Entry, info fs.FileInfo) manifest.Entry {
+	t := info.ModTime()
+	e.Size, e.Mode, e.MTime = info.Size(), uint32(info.Mode().Perm()), manifest.Time(t.Unix(), int64(t.Nanosecond()))
 	return e
 }

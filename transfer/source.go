@@ -73,8 +73,7 @@ func (r *run) fileAt(key string) (*Found, bool) {
 	case err != nil || !info.Mode().IsRegular():
 		return nil, true
 	}
-	at := manifest.Time(info.ModTime().Unix(), int64(info.ModTime().Nanosecond()))
-	e := manifest.Entry{Key: key, Size: info.Size(), Mode: uint32(info.Mode().Perm()), MTime: at}
+	e := described(manifest.Entry{Key: key}, info)
 	return inDir(&e), true
 }
 
