@@ -62,11 +62,10 @@ func (r *run) fetchNew(ctx context.Context, a Action, name string) error {
 		return r.gone(ctx, err)
 	}
 	done, err := r.tree.Whole(name, buf, modified.Truncate(time.Second))
-	switch {
-	case done && err == nil:
+	if done && err == nil {
 		r.done(a, a.From.Size)
-		fallthrough
-	case done:
+	}
+	if done {
 		return err
 	}
 	return r.fetchBeside(ctx, a, name, func(f *local.Draft) (time.Time, error) {
