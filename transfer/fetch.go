@@ -213,13 +213,16 @@ func (r *run) fetchParts(ctx context.Context, a Action, f io.WriterAt) (modified
 	l := r.o.Parts.layout(a.From.Size)
 	digest, crcs := l.digest(), make([]uint64, l.len())
 	objs := make([]bucket.Object, l.len())
-	err = r.eachPart(ctx, l, func(ctx context.Context, i int, buf []byte) error {
+	err = r.eachPart(ctx, l, l.window, func(ctx context.Context, i int, buf []byte) error {
 		offset, n := l.bounds(i)
 		return r.pass(ctx, a, n, func(ctx context.Context) (err error) {
-			w := &partWriter{layout: l, digest: digest, part: i, to: f, buf: buf[:0:len(buf)], crc: crc64nvme.New()}
-			objs[i], err = r.receive(ctx, a, offset, n, &sink{buf: make([]byte, min(r.o.Buffer, n)), to: w})
+			w := &partWriter{layout: l, digest: digest, part: i, to: f, crc: crc64nvme.New()}
+			to := &sink{buf: buf, to: w, gather: true}
+			if objs[i], err = r.receive(ctx, a, offset, n, to); err == nil {
+				err = to.flush()
+			}
 			crcs[i] = w.crc.Sum64()
-			return errors.Join(err, w.flush())
+			return err
 		})
 	})
 	if err != nil {

@@ -30,13 +30,14 @@ func (r *run) pass(ctx context.Context, a Action, bytes int64, request func(cont
 	return err
 }
 
-// eachPart does something for each part of an object, several at once, each with a buffer.
-func (r *run) eachPart(ctx context.Context, l layout, do func(ctx context.Context, i int, buf []byte) error) error {
+// eachPart does something for each part of an object, several at once, each with as large a buffer
+// as room says of its bytes.
+func (r *run) eachPart(ctx context.Context, l layout, room func(n int64) int64, do func(ctx context.Context, i int, buf []byte) error) error {
 	g, inGroup := errgroup.WithContext(ctx)
 	g.SetLimit(min(partsAhead, max(r.gate.Limit(), 1)))
 	for i := range l.len() {
 		_, n := l.bounds(i)
-		buf, release, err := r.memory.take(inGroup, l.buffer(n))
+		buf, release, err := r.memory.take(inGroup, room(n))
 		if err != nil {
 			break // the group has failed, or the run is interrupted
 		}

@@ -25,6 +25,7 @@ const (
 	maxParts   = 10_000
 	wholePart  = 1 << 20  // part sizes are multiples of it, so that parts are subtrees of a digest
 	mostUnit   = 8 << 20  // what is hashed at once
+	leastUnits = 8        // of a part, if it has as many MiB
 	mostBuffer = 32 << 20 // a larger part is not kept in memory
 )
 
@@ -59,6 +60,9 @@ type layout struct {
 func (p Parts) layout(size int64) layout {
 	l := layout{size: size, part: p.of(size)}
 	unit := min(int64(1)<<bits.TrailingZeros64(uint64(l.part)), mostUnit)
+	for unit > wholePart && l.part/unit < leastUnits {
+		unit /= 2
+	}
 	l.perPart = int(l.part / unit)
 	return l
 }
@@ -75,6 +79,9 @@ func (l layout) bounds(i int) (offset, length int64) {
 	offset = int64(i) * l.part
 	return offset, min(l.part, l.size-offset)
 }
+
+// window is how much memory a part of n bytes takes to be written.
+func (l layout) window(n int64) int64 { return min(l.unit(), n) }
 
 // buffer is how much memory a part of n bytes takes to be read.
 func (l layout) buffer(n int64) int64 {

@@ -160,6 +160,8 @@ func TestPartSize(t *testing.T) {
 		}
 		if u := l.unit(); u*int64(l.perPart) != l.part || u&(u-1) != 0 || u > mostUnit || u < hashing.MinPart {
 			t.Errorf("parts of %d hashed in units of %d", l.part, u)
+		} else if w := l.window(l.part); w > wholePart && w*leastUnits > l.part {
+			t.Errorf("parts of %d are written by windows of %d", l.part, w)
 		}
 	}
 }

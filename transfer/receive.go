@@ -79,63 +79,59 @@ func plainETag(o bucket.Object) bool {
 
 // A sink takes the bytes of an object as they come.
 type sink struct {
-	buf  []byte    // that is read into
-	to   io.Writer // that all is written to; nil: none
-	keep bool      // what has come stays in buf, which has room for all of it
-	kept int       // bytes that do
-	err  error     // of the writer, which no other try would mend
+	buf    []byte    // that is read into
+	to     io.Writer // that all is written to; nil: none
+	keep   bool      // what has come stays in buf, which has room for all of it
+	gather bool      // buf is written when it is full, and what is left by flush
+	kept   int       // bytes that are in buf
+	err    error     // of the writer, which no other try would mend
 }
 
 // take reads from a body once, at most n bytes.
 func (s *sink) take(body io.Reader, n int64) (int, error) {
 	b := s.buf[s.kept:]
 	m, err := body.Read(b[:min(n, int64(len(b)))])
-	if s.keep {
+	if s.keep || s.gather {
 		s.kept += m
 	}
-	if m > 0 && s.to != nil {
-		if _, s.err = s.to.Write(b[:m]); s.err != nil {
-			return m, s.err
-		}
+	switch {
+	case s.gather && s.kept == len(s.buf):
+		s.err = s.flush()
+	case !s.gather && s.to != nil && m > 0:
+		_, s.err = s.to.Write(b[:m])
+	}
+	if s.err != nil {
+		return m, s.err
 	}
 	return m, err
 }
 
-// A partWriter writes one part of a download to its place, unit by unit, and hashes it.
+// flush writes what was gathered.
+func (s *sink) flush() error {
+	if s.kept == 0 {
+		return nil
+	}
+	_, err := s.to.Write(s.buf[:s.kept])
+	s.kept = 0
+	return err
+}
+
+// A partWriter writes one part of a download to its place and hashes it. It is given whole windows of
+// the part, and its end.
 type partWriter struct {
 	layout layout
 	digest *hashing.Parts
 	part   int
 	to     io.WriterAt
 	crc    hash.Hash64
-	buf    []byte // what has come of the units at hand
-	done   int64  // bytes of the part before those
+	done   int64 // bytes of the part before
 }
 
-func (w *partWriter) Write(b []byte) (n int, err error) {
-	for len(b) > 0 && err == nil {
-		m := min(len(b), cap(w.buf)-len(w.buf))
-		w.buf = append(w.buf, b[:m]...)
-		b, n = b[m:], n+m
-		if len(w.buf) == cap(w.buf) {
-			err = w.flush()
-		}
-	}
+func (w *partWriter) Write(b []byte) (int, error) {
+	w.layout.add(w.digest, w.part, w.done, b)
+	w.crc.Write(b)
+	offset, _ := w.layout.bounds(w.part)
+	n, err := w.to.WriteAt(b, offset+w.done)
+	w.done += int64(n)
 	return n, err
-}
-
-// flush writes what has come.
-func (w *partWriter) flush() error {
-	if len(w.buf) == 0 {
-		return nil
-	}
-	offset, length := w.layout.bounds(w.part)
-	if int64(len(w.buf)) == min(int64(cap(w.buf)), length-w.done) {
-		w.layout.add(w.digest, w.part, w.done, w.buf)
-	}
-	w.crc.Write(w.buf)
-	_, err := w.to.WriteAt(w.buf, offset+w.done)
-	w.done += int64(len(w.buf))
-	w.buf = w.buf[:0]
-	return err
 }

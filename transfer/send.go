@@ -210,7 +210,7 @@ func (r *run) inParts(ctx context.Context, key string, o bucket.PutOptions, fill
 func (r *run) uploadParts(ctx context.Context, a Action, up bucket.Upload, f io.ReaderAt, size int64) (manifest.Digest, uint64, error) {
 	l := r.o.Parts.layout(size)
 	digest, crcs := l.digest(), make([]uint64, l.len())
-	err := r.eachPart(ctx, l, func(ctx context.Context, i int, buf []byte) error {
+	err := r.eachPart(ctx, l, l.buffer, func(ctx context.Context, i int, buf []byte) error {
 		body, sum, err := l.read(f, digest, i, buf)
 		if err != nil {
 			return err
