@@ -37,10 +37,17 @@ type crew struct {
 	calls []*call    // where other hands are welcome
 	ahead int        // names that were dealt with and that the drain has not come to
 	spare [][]outcome
+
+	tell  func(key string, names int) // told where the workers are; nil: nobody wants to know
+	told  string                      // where they were then
+	since int                         // names that were dealt with since
 }
 
-func newCrew(r reach) *crew {
-	c := &crew{reach: r}
+// A mark is told of at most each so many names.
+const markNames = 512
+
+func newCrew(r reach, tell func(key string, names int)) *crew {
+	c := &crew{reach: r, tell: tell}
 	c.work.L, c.ended.L = &c.mu, &c.mu
 	return c
 }
@@ -86,6 +93,7 @@ func (c *crew) serve(w *worker) {
 // carryOut does a job and queues what it found. It is called, and returns, with mu held.
 func (c *crew) carryOut(j *job, w *worker, limit int) {
 	j.state = begun
+	c.mark(j.key)
 	if n := len(c.spare); n > 0 && j.out == nil {
 		j.out, c.spare = c.spare[n-1], c.spare[:n-1]
 	}
@@ -98,11 +106,22 @@ func (c *crew) carryOut(j *job, w *worker, limit int) {
 		j.state = postponed
 	}
 	c.ahead += j.cost
+	c.since += j.hi - j.lo
 	for _, f := range found {
 		heap.Push(&c.queue, f)
 		c.work.Signal()
 	}
 	c.ended.Broadcast()
+}
+
+// mark tells that the workers have come to a key. Those begun before it may be behind it still, so what
+// was counted is a little less than what lies between.
+func (c *crew) mark(key string) {
+	if c.tell == nil || c.since < markNames || key <= c.told {
+		return
+	}
+	c.tell(key, c.since)
+	c.told, c.since = key, 0
 }
 
 // await returns when a job is done, if need be by doing it. It is called by the drain only

@@ -127,7 +127,7 @@ func TestReadFile(t *testing.T) {
 
 // TestLargeShrinks makes a file that goes by pieces shorter after it was looked at.
 func TestLargeShrinks(t *testing.T) {
-	c := newCrew(usualReach)
+	c := newCrew(usualReach, nil)
 	w := &worker{crew: c, read: newReader(&c.halted)}
 	st := stat{kind: regular, size: large + 1}
 	opened := 0
@@ -145,7 +145,7 @@ func TestLargeShrinks(t *testing.T) {
 
 // TestShareWork counts that every piece is done once, also with more calls than hands.
 func TestShareWork(t *testing.T) {
-	c := newCrew(usualReach)
+	c := newCrew(usualReach, nil)
 	workers := []*worker{{crew: c}, {crew: c}, {crew: c}}
 	c.start(workers)
 	defer c.wg.Wait()

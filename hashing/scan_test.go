@@ -353,12 +353,15 @@ func TestReach(t *testing.T) {
 	want := int64(3*3*sliceMost + 600)
 	for _, r := range []reach{usualReach, {1, 0}, {1000, 1}, {0, 0}, {2000, 4000}} {
 		for _, workers := range []int{1, 2, 8} {
-			s, err := New(root, Options{Workers: workers})
+			var marks []string
+			names, last := 0, ""
+			s, err := New(root, Options{Workers: workers, Ahead: func(key string, n int) {
+				marks, names = append(marks, key), names+n
+			}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			s.reach = r
-			last := ""
 			for it, err := range s.Items(t.Context()) {
 				if err != nil || it.Problem != nil || it.Entry.Key <= last {
 					t.Fatalf("%+v: %+v, %v after %s", r, it, err, last)
@@ -367,6 +370,10 @@ func TestReach(t *testing.T) {
 			}
 			if got := s.Stats().Files; got != want {
 				t.Errorf("%+v: %d files, want %d", r, got, want)
+			}
+			// Some 10,500 names, of which each mark stands for no more than a few slices.
+			if most := int(want) + 700; len(marks) < 5 || !slices.IsSorted(marks) || names > most || names < most/2 {
+				t.Errorf("%+v: told of %d names of %d, by %q", r, names, most, marks)
 			}
 		}
 	}
