@@ -147,15 +147,14 @@ func (a *audit) counted(tells iter.Seq2[told, error]) iter.Seq2[told, error] {
 
 // listed lists the prefix. What is below the reserved prefix is only remembered.
 func (a *audit) listed(ctx context.Context, s *survey) iter.Seq2[bucket.Object, error] {
-	splits := func(yield func(string) bool) {
-		for _, st := range s.stretches {
-			if !yield(a.Prefix + st.ref.First) {
-				return
-			}
-		}
+	var splits []listing.Split
+	before := 0
+	for _, st := range s.stretches {
+		splits = append(splits, listing.Split{Key: a.Prefix + st.ref.First, Count: before})
+		before = int(st.ref.Files)
 	}
 	return func(yield func(bucket.Object, error) bool) {
-		for o, err := range listing.Objects(ctx, a.Store, listing.Options{Prefix: a.Prefix, Splits: splits}) {
+		for o, err := range listing.Objects(ctx, a.Store, listing.Options{Prefix: a.Prefix, Splits: listing.SplitsOf(splits)}) {
 			if err != nil {
 				yield(bucket.Object{}, fmt.Errorf("list s3 prefix %q: %w", a.Prefix, err))
 				return

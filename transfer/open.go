@@ -65,7 +65,7 @@ func (r *run) sendsAll() bool {
 // reset forgets what an earlier attempt of this run found.
 func (r *run) reset() {
 	r.release()
-	r.catalog, r.source, r.scan, r.unread = nil, nil, nil, false
+	r.catalog, r.source, r.scan, r.lead, r.unread = nil, nil, nil, nil, false
 	r.intent, r.doubt, r.powers = claim{}, claim{}, nil
 	r.policy.unknown, r.policy.open = unknown{}, nil
 	r.cases, r.links = cases{}, &links{}
@@ -99,6 +99,8 @@ func (r *run) openLocal() error {
 	if r.way == compare.Down && !r.o.DryRun {
 		o.Draft = func(key string) { r.tree.Sweep(key) }
 	}
+	r.lead = &lead{}
+	o.Ahead = r.lead.tell
 	s, err := hashing.New(r.dir(), o)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -186,26 +185,6 @@ func (r *run) listed(ctx context.Context, s Side, keys manifest.Range) stream {
 	}
 }
 
-// splits are keys at which the listing of a side may be cut into ranges: where the leaves of its
-// manifest begin, if it has one. That they cannot be read is not the listing's business.
-func (r *run) splits(ctx context.Context, s Side) iter.Seq[string] {
-	c := r.catalog
-	if s.Place == r.o.From.Place {
-		c = r.source
-	}
-	if c == nil || !c.Exists() {
-		return nil
-	}
-	var keys []string
-	for leaf, err := range c.Tree(ctx).Leaves() {
-		if err != nil {
-			return nil
-		}
-		keys = append(keys, s.Prefix+leaf.First)
-	}
-	return slices.Values(keys)
-}
-
 // hidden reports whether an object is none of the tree's: our own, and the markers by which
 // some tools make a directory visible.
 func hidden(key string, size int64) bool {
@@ -237,6 +216,7 @@ func (r *run) scanned(ctx context.Context) stream {
 // files are the entries that the scan finds.
 func (r *run) files(ctx context.Context) iter.Seq2[manifest.Entry, error] {
 	return func(yield func(manifest.Entry, error) bool) {
+		defer r.lead.end()
 		for item, err := range r.scan.Items(ctx) {
 			switch {
 			case err != nil:

@@ -173,6 +173,7 @@ type run struct {
 	source  *catalog.Catalog // of the source; nil: there is none to go by
 	tree    *local.Tree      // of the destination, if that is local
 	scan    *hashing.Scan    // of the local side, if there is one
+	lead    *lead            // where that is, if there is one
 	unread  bool             // files are not read before they are sent
 	policy  policy
 	powers  *catalog.Powers // of the destination; nil until something is to be written

@@ -10,29 +10,44 @@ import (
 	"merkur/store/bucket"
 )
 
-// cut cuts a piece behind about so many objects of its rest, or at a hint, and returns the part that follows;
+// cut cuts a piece at a split, or behind about so many objects of its rest, and returns the part that follows;
 // nil if it may or can not be cut.
 func (pl *plan) cut(p *piece, size float64) *piece {
-	if p.run == 0 || !pl.mayWaste(1) {
+	if !pl.mayWaste(1) {
 		return nil
 	}
-	want := 0
-	key, ok := pl.splitIn(p)
-	if !ok {
-		if p.busy { // the page under way may end anywhere
-
-			size += pageSize / 2
+	if p == pl.pieces[len(pl.pieces)-1] {
+		key, count, more := pl.splits.in(p.after, p.end, pl.prefix)
+		switch {
+		case key != "":
+			p.known = p.count + count
+			return pl.cutAt(p, key, true)
+		case more && p.hinted && p != pl.pieces[0]:
+			return nil // a split is better than a guess, and there is time
+		case !more && p.hinted && p.known == 0:
+			p.known = p.count + max(count, pieceSize) // there is hardly more
 		}
-		step := exp2(math.Log2(size) + pl.density(p))
-		key, ok = pl.between(p, step.Add(step, pl.place(p)))
-		want = p.count + int(size)
 	}
+	if p.run == 0 || p.known > p.count {
+		return nil
+	}
+	if p.busy { // the page under way may end anywhere
+		size += pageSize / 2
+	}
+	step := exp2(math.Log2(size) + pl.density(p))
+	key, ok := pl.between(p, step.Add(step, pl.place(p)))
 	if !ok {
 		return nil
 	}
+	p.known, p.want = 0, p.count+int(size)
+	return pl.cutAt(p, key, false)
+}
+
+// cutAt cuts a piece behind a key and returns the part that follows.
+func (pl *plan) cutAt(p *piece, key string, hinted bool) *piece {
 	pl.wasted++
-	q := &piece{start: key, after: key, end: p.end, scale: p.scale, from: p.from, to: p.to, run: p.run}
-	p.end, p.want = key, want
+	q := &piece{start: key, after: key, end: p.end, hinted: hinted, scale: p.scale, from: p.from, to: p.to, run: p.run}
+	p.end = key
 	pl.guess(p)
 	pl.guess(q)
 	pl.pieces = slices.Insert(pl.pieces, slices.Index(pl.pieces, p)+1, q)
@@ -48,28 +63,6 @@ func (pl *plan) between(p *piece, place *big.Int) (string, bool) {
 	}
 	key, ok := p.scale.between(after, place, end)
 	return pl.prefix + key, ok && len(pl.prefix)+len(key) <= maxKey
-}
-
-// splitIn returns the next of the splits if it lies in a piece. Those before it are of no use
-// any more.
-func (pl *plan) splitIn(p *piece) (string, bool) {
-	for p == pl.pieces[len(pl.pieces)-1] {
-		if pl.split == "" {
-			var ok bool
-			if pl.split, ok = pl.next(); !ok {
-				return "", false
-			}
-		}
-		if p.end != "" && pl.split >= p.end {
-			return "", false
-		}
-		split := pl.split
-		pl.split = ""
-		if split > p.after && strings.HasPrefix(split, pl.prefix) && utf8.ValidString(split) {
-			return split, true
-		}
-	}
-	return "", false
 }
 
 // learn looks at the keys of a page.
@@ -123,6 +116,8 @@ func (pl *plan) guess(p *piece) {
 	switch {
 	case p.done:
 		p.rest = 0
+	case p.known > p.count:
+		p.rest = float64(p.known - p.count)
 	case p.run == 0:
 		p.rest = math.MaxInt32
 	default:

@@ -5,7 +5,8 @@
 // given out one after the other. Where to cut is guessed from the keys that were seen (scale.go),
 // and which piece is listed next is decided by the order in which they are needed (plan.go).
 // Guesses decide what a listing costs, never what it contains: a piece is all keys behind one
-// cut up to and including the next, whether or not there is an object at either.
+// cut up to and including the next, whether or not there is an object at either. Who has a good
+// idea of the keys, such as the other side of a comparison, gives hints instead (splits.go).
 //
 // # What it costs
 //
@@ -52,13 +53,31 @@ type Options struct {
 	First  string // first key wanted, with the prefix; empty: from the start
 	Last   string // last key wanted, with the prefix; empty: to the end
 
-	// Splits are keys, ascending, at which the listing may be cut: say one for every 4,000
-	// objects, of an older listing or of the other side of a comparison. They are hints: they
-	// need not exist, and may be too many, too few or wrong. They are read as they are needed,
-	// by one goroutine at a time.
-	Splits iter.Seq[string]
+	// Splits returns the next key, in ascending order, at which the listing may be cut. They are
+	// of an older listing, or of the other side of a comparison, and are hints: they need not
+	// exist, and may be too many, too few or wrong. One without a key says that none is known
+	// yet; if more is false there will be none any more. It is called as splits are needed, by
+	// one goroutine at a time, and must not wait. nil: there are none.
+	Splits func() (s Split, more bool)
 
 	Width int // requests at once; 0: 16
+}
+
+// A Split is a key at which a listing may be cut.
+type Split struct {
+	Key   string // with the prefix
+	Count int    // about how many objects lie before it, behind the split before
+}
+
+// SplitsOf gives out splits that are all known.
+func SplitsOf(splits []Split) func() (Split, bool) {
+	return func() (s Split, more bool) {
+		if len(splits) == 0 {
+			return s, false
+		}
+		s, splits = splits[0], splits[1:]
+		return s, true
+	}
 }
 
 // Objects yields the objects of a range of keys, each once, in key order. After an error, which
@@ -75,15 +94,13 @@ func Objects(ctx context.Context, s bucket.Store, o Options) iter.Seq2[bucket.Li
 			o.Width = defaultWidth
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		next, stop := iter.Pull(splits(o))
-		l := &lister{store: s, o: o, plan: newPlan(o, next)}
+		l := &lister{store: s, o: o, plan: newPlan(o)}
 		l.changed.L = &l.mu
 		var workers sync.WaitGroup
 		defer func() {
 			cancel()
 			l.close()
 			workers.Wait()
-			stop()
 		}()
 		for range o.Width {
 			workers.Go(func() { l.work(ctx) })
@@ -103,14 +120,6 @@ func Objects(ctx context.Context, s bucket.Store, o Options) iter.Seq2[bucket.Li
 			}
 		}
 	}
-}
-
-// splits is what the hints come to: none, if there are none.
-func splits(o Options) iter.Seq[string] {
-	if o.Splits == nil {
-		return func(func(string) bool) {}
-	}
-	return o.Splits
 }
 
 // A lister carries out a plan.

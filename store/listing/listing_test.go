@@ -108,7 +108,7 @@ func TestObjects(t *testing.T) {
 			if r.IntN(2) == 0 {
 				hints := []string{pick(), pick(), pick(), pick(), pick()}
 				slices.Sort(hints)
-				o.Splits = slices.Values(hints)
+				o.Splits = wrong(hints...)
 			}
 			s.requests.Store(0)
 			got, err := collect(s, o)

@@ -23,12 +23,11 @@ const (
 type plan struct {
 	prefix string
 	pieces []*piece
-	next   func() (string, bool) // further splits
-	split  string                // the next one; empty: none
-	trail  []mark                // where the pages given out lately began
-	given  int                   // objects given out
-	mix    float64               // how far to trust the trail where it shows wider gaps, 0 to 1
-	gain   float64               // how much farther apart objects are than the scale has it, a power of two
+	splits splits
+	trail  []mark  // where the pages given out lately began
+	given  int     // objects given out
+	mix    float64 // how far to trust the trail where it shows wider gaps, 0 to 1
+	gain   float64 // how much farther apart objects are than the scale has it, a power of two
 
 	held   int // objects in the pieces
 	busy   int // requests under way
@@ -58,17 +57,19 @@ type piece struct {
 	from, to string  // keys with run objects between them: how dense the keys are hereabouts
 	run      int     // 0: not known
 	rest     float64 // objects that are probably not listed
+	known    int     // count that the splits let expect; 0: they say nothing
+	hinted   bool    // it begins at a split
 	want     int     // count that was expected when a piece was cut off; 0: none
 }
 
 // newPlan returns a plan with the whole range as one piece.
-func newPlan(o Options, next func() (string, bool)) *plan {
+func newPlan(o Options) *plan {
 	p := &piece{end: o.Last}
 	if o.First > o.Prefix {
 		p.start = before(o.First)
 		p.after = p.start
 	}
-	return &plan{prefix: o.Prefix, pieces: []*piece{p}, next: next}
+	return &plan{prefix: o.Prefix, pieces: []*piece{p}, splits: splits{next: o.Splits}}
 }
 
 // finished reports whether there is nothing to list any more.
@@ -155,7 +156,7 @@ func (pl *plan) urgent() *piece {
 				if cut := pl.cut(p, pieceSize); cut != nil {
 					return cut
 				}
-			} else if p.rest >= leastCut && (largest == nil || p.rest > largest.rest) {
+			} else if p.known <= p.count && p.rest >= leastCut && (largest == nil || p.rest > largest.rest) {
 				largest = p
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -130,18 +129,12 @@ func (e *events) Pop() any {
 // simulate carries out a plan on sorted keys with requests that take the time that latency says,
 // and a consumer that takes none.
 func simulate(t testing.TB, keys []string, o Options, latency func() float64) figure {
-	next := func() (string, bool) { return "", false }
-	if o.Splits != nil {
-		all := slices.Collect(o.Splits)
-		next = func() (s string, ok bool) {
-			if len(all) == 0 {
-				return "", false
-			}
-			s, all = all[0], all[1:]
-			return s, true
-		}
-	}
-	pl := newPlan(o, next)
+	return simulateFed(t, keys, o, latency, &feed{})
+}
+
+// simulateFed tells a feed how far it is.
+func simulateFed(t testing.TB, keys []string, o Options, latency func() float64, hints *feed) figure {
+	pl := newPlan(o)
 	var f figure
 	var queue events
 	now := 0.0
@@ -166,6 +159,7 @@ func simulate(t testing.TB, keys []string, o Options, latency func() float64) fi
 					t.Fatalf("object %d is %q; want %q", got, obj.Key, keys[got])
 				}
 				got++
+				hints.given = got
 			}
 		}
 		for idle > 0 {
@@ -200,14 +194,42 @@ func simulate(t testing.TB, keys []string, o Options, latency func() float64) fi
 }
 
 // each is a hint for every so many keys.
-func each(keys []string, n int) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := 0; i < len(keys); i += n {
-			if !yield(keys[i]) {
-				return
-			}
-		}
+func each(keys []string, n int) func() (Split, bool) {
+	var s []Split
+	for i := 0; i < len(keys); i += n {
+		s = append(s, Split{keys[i], min(i, n)})
 	}
+	return SplitsOf(s)
+}
+
+// wrong are hints that nobody should have given.
+func wrong(keys ...string) func() (Split, bool) {
+	var s []Split
+	for _, key := range keys {
+		s = append(s, Split{key, 4000})
+	}
+	return SplitsOf(s)
+}
+
+// A feed knows the hints for so many keys behind the last one given out, as a scan does that is
+// so far ahead of a comparison.
+type feed struct {
+	keys  []string
+	given int // keys
+	told  int
+}
+
+func (f *feed) next() (Split, bool) {
+	const every, ahead = 500, 64_000
+	if f.told >= len(f.keys) {
+		return Split{}, false
+	}
+	if f.told >= f.given+ahead {
+		return Split{}, true
+	}
+	s := Split{f.keys[f.told], min(f.told, every)}
+	f.told += every
+	return s, true
 }
 
 // jitter has requests take 1 in the mean, and up to three times as long as others.
@@ -226,8 +248,9 @@ func TestCost(t *testing.T) {
 	for _, s := range shapes {
 		keys := s.keys(40_000)
 		sequential := (len(keys) + pageSize - 1) / pageSize
+		fed := &feed{keys: keys}
 		check := func(hints string, o Options, least float64) {
-			f := simulate(t, keys, o, jitter())
+			f := simulateFed(t, keys, o, jitter(), fed)
 			if f.requests > sequential*3/2+firstCuts+1 {
 				t.Errorf("%s, %s: %d requests; %d in sequence", s.name, hints, f.requests, sequential)
 			}
@@ -239,9 +262,11 @@ func TestCost(t *testing.T) {
 			}
 		}
 		check("no hints", Options{Width: 16}, least[s.name])
-		check("hints", Options{Width: 16, Splits: each(keys, 4000)}, 2)
-		check("too many hints", Options{Width: 16, Splits: each(keys, 1)}, 0)
-		check("wrong hints", Options{Width: 16, Splits: slices.Values([]string{"~", "a", "\xff", "", "~~"})}, 0)
+		check("hints", Options{Width: 16, Splits: each(keys, 4000)}, 4)
+		check("many hints", Options{Width: 16, Splits: each(keys, 1)}, 4)
+		check("a feed", Options{Width: 16, Splits: fed.next}, 4)
+		check("wrong hints", Options{Width: 16, Splits: wrong("~", "a", "\xff", "~~")}, 0)
+		check("hints that end early", Options{Width: 16, Splits: wrong(keys[4000])}, least[s.name])
 		check("one at a time", Options{Width: 1}, 0)
 	}
 }
@@ -268,15 +293,18 @@ func BenchmarkPlan(b *testing.B) {
 		}
 		keys := s.keys(n)
 		sequential := float64((len(keys) + pageSize - 1) / pageSize)
-		for _, hints := range []string{"alone", "hints"} {
+		for _, hints := range []string{"alone", "hints", "feed"} {
 			b.Run(s.name+"/"+hints, func(b *testing.B) {
 				var f figure
 				for b.Loop() {
-					o := Options{Width: 16}
-					if hints == "hints" {
+					o, fed := Options{Width: 16}, &feed{keys: keys}
+					switch hints {
+					case "hints":
 						o.Splits = each(keys, 4000)
+					case "feed":
+						o.Splits = fed.next
 					}
-					f = simulate(b, keys, o, jitter())
+					f = simulateFed(b, keys, o, jitter(), fed)
 				}
 				b.ReportMetric(f.time, "rounds")
 				b.ReportMetric(sequential/f.time, "times-as-fast")

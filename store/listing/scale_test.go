@@ -33,7 +33,7 @@ func TestExtrapolation(t *testing.T) {
 		{"directories", "", func(i int) string { return fmt.Sprintf("dir%04d/file%02d.txt", i/100, i%100) }},
 	}
 	for _, test := range tests {
-		pl := newPlan(Options{Prefix: test.prefix}, func() (string, bool) { return "", false })
+		pl := newPlan(Options{Prefix: test.prefix})
 		p := pl.begin(pl.pieces[0])
 		for page := range 2 {
 			objects := make([]bucket.Listed, pageSize)
