@@ -320,6 +320,30 @@ func TestCopyMeetsForeignObjects(t *testing.T) {
 	}
 }
 
+// What somebody else has removed at the destination is copied again and told of, also by a server that says
+// so as it says that the source is missing.
+func TestCopyMeetsWhatIsGone(t *testing.T) {
+	for _, withManifest := range []bool{true, false} {
+		source := &buckettest.Memory{Name: "a"}
+		up, m := newMachine(t, source), newCopier(t, source)
+		m.store.Curt = true
+		up.write(map[string]string{"edited": "1"})
+		up.mirrors()
+		m.run(nil)
+		up.write(map[string]string{"edited": "2"})
+		up.mirrors()
+		if !withManifest {
+			withoutManifest(source)
+		}
+		m.store.Delete(context.Background(), "p/edited", bucket.Condition{})
+		sum, err := m.try(context.Background(), nil)
+		if err != nil || sum.Failed != 0 || sum.Drift.Missing != 1 || sum.Transferred != 1 {
+			t.Errorf("manifest %v: %+v, %v, %v", withManifest, sum, err, m.lines)
+		}
+		faithful(t, m.store)
+	}
+}
+
 // A server that heeds no condition on copies is no reason to overwrite what somebody else wrote.
 func TestCopyToHeedlessServer(t *testing.T) {
 	source := &buckettest.Memory{Name: "a"}

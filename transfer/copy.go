@@ -184,6 +184,8 @@ func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src
 	var doubt error // of a copy that may have been made
 	for range maxLooks {
 		obj, err := r.copyOnce(ctx, copier, a, src, o)
+		// S3 says of a destination that is missing, and should not be, what it says of a missing source.
+		refused := errors.Is(err, bucket.ErrChanged) || o.Condition.IfMatch != "" && errors.Is(err, bucket.ErrNotFound)
 		switch {
 		case err == nil:
 			return obj, nil
@@ -191,9 +193,9 @@ func (r *run) copyUnder(ctx context.Context, copier bucket.Copier, a Action, src
 			return obj, err // the server has had its tries, twice
 		case errors.Is(err, bucket.ErrUncertain):
 			doubt = err
-		case doubt == nil && errors.Is(err, bucket.ErrChanged):
+		case doubt == nil && refused:
 			return obj, r.blame(ctx, dst, o.Condition, err)
-		case !errors.Is(err, bucket.ErrChanged):
+		case !refused:
 			return obj, both(doubt, err)
 		}
 		now, err := r.store.Head(ctx, dst, bucket.HeadOptions{Customer: r.o.To.Customer})

@@ -333,6 +333,27 @@ func TestUndoLeavesWhatCameLater(t *testing.T) {
 	}
 }
 
+// What somebody else has removed since is left so, and told, also by a server that says of it what it says
+// of a missing copy.
+func TestUndoMeetsWhatIsGone(t *testing.T) {
+	for _, how := range ways {
+		for _, curt := range []bool{false, true} {
+			m := newUndoable(t, how)
+			m.store.Curt = curt
+			m.write(map[string]string{"a": "1", "b": "1"})
+			m.run(nil)
+			m.write(map[string]string{"a": "2", "b": "2"})
+			sum := m.run(nil)
+			m.store.Delete(context.Background(), "p/a", bucket.Condition{})
+			undo, err := m.undo(sum.Run, nil)
+			if err != nil || undo.Failed != 0 || undo.Drift.Total() != 1 {
+				t.Errorf("%s, curt %v: %+v, %v, %v", how, curt, undo, err, m.lines)
+			}
+			m.wants("drift a: missing, keep", "restore b")
+		}
+	}
+}
+
 // New headers are put back too, though the content and its ETag are the same.
 func TestUndoHeaders(t *testing.T) {
 	for _, how := range ways {

@@ -39,6 +39,10 @@ type Memory struct {
 	// Heedless holds the operations whose conditions this store ignores, as some servers do.
 	Heedless map[Op]bool
 
+	// Curt has the store say of a copy to what should be there, and is not, that there is no such
+	// object, as S3 does: the answer for a missing source.
+	Curt bool
+
 	// Racy has the conditions of puts checked before the body is read, and not again when it is
 	// stored: of several at once, all may win.
 	Racy bool

@@ -51,7 +51,11 @@ func (m *Memory) Copy(ctx context.Context, src bucket.Source, dst string, o buck
 	}
 	var stored bucket.Object
 	err := m.doFrom(ctx, Copy, dst, src, func(from *object) error {
-		if err := m.check(Copy, dst, o.Condition); err != nil {
+		err := m.check(Copy, dst, o.Condition)
+		if _, exists := m.objects[dst]; err != nil && m.Curt && !exists {
+			return bucket.ErrNotFound
+		}
+		if err != nil {
 			return err
 		}
 		put := o.PutOptions
