@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,6 +177,9 @@ func (u *upload) copyPart(ctx context.Context, n int32, src Source, first, size 
 		u.options.Customer.write(h)
 		src.Customer.writeAsSource(h)
 	}))
+	if outOfRange(err) {
+		err = cmp.Or(s.sameSource(ctx, src), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -184,6 +188,22 @@ func (u *upload) copyPart(ctx context.Context, n int32, src Source, first, size 
 	}
 	sum := aws.ToString(sumOf(out.CopyPartResult, u.algorithm))
 	u.keep(n, part{etag: out.CopyPartResult.ETag, size: size, sum: sum})
+	return nil
+}
+
+// outOfRange reports whether a server refused a part because the source does not reach so far.
+func outOfRange(err error) bool {
+	e := new(Error)
+	return errors.As(err, &e) && (e.Code == "InvalidRange" || e.Code == "InvalidArgument")
+}
+
+// sameSource returns ErrChanged or ErrNotFound if the source is another object than the one that is meant. Some
+// servers (versitygw) say of one that has become smaller only that a range is wrong.
+func (s *S3) sameSource(ctx context.Context, src Source) error {
+	_, err := s.head(ctx, src.Bucket, src.Key, src.IfMatch, HeadOptions{Customer: src.Customer, Version: src.Version})
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
+		return err
+	}
 	return nil
 }
 

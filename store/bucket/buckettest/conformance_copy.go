@@ -138,6 +138,9 @@ func testCopyInParts(t *testing.T, s bucket.Store) {
 	}
 	_, err := copier.Copy(t.Context(), bucket.Source{Key: "src", IfMatch: "00", Size: src.Size}, "dst", o)
 	want(t, "copy of a changed source", err, bucket.ErrChanged)
+	put(t, s, "src", "short", bucket.PutOptions{})
+	_, err = copier.Copy(t.Context(), bucket.Source{Key: "src", IfMatch: src.ETag, Size: src.Size}, "dst", o)
+	want(t, "copy of a source that has become smaller", err, bucket.ErrChanged)
 	_, err = copier.Copy(t.Context(), bucket.Source{Key: "none"}, "dst", o)
 	want(t, "copy of nothing", err, bucket.ErrNotFound)
 	expect(t, s, "dst", "")
