@@ -38,6 +38,8 @@ type Action struct {
 	// Stray says that the manifest of the destination does not name Old: somebody else has put it
 	// there. What is put back so is not to be named either.
 	Stray bool
+	// Guessed says of what is to be put back that nobody knows whether the run that is undone has come to replace it.
+	Guessed bool
 
 	moved  *atomic.Int64         // bytes of it that the meter has seen; nil: nobody counts
 	effect *effect               // what it did to the destination; nil: nobody asks

@@ -22,7 +22,7 @@ func (r *run) restore(ctx context.Context, a Action) (manifest.Entry, error) {
 		return e, bucket.ErrUnsupported
 	}
 	src, kept, err := r.kept(ctx, e)
-	if errors.Is(err, bucket.ErrNotFound) && errors.Is(r.check(ctx, r.o.To.Prefix+a.Key, a.condition()), bucket.ErrChanged) {
+	if errors.Is(err, bucket.ErrNotFound) && (r.unreached(a) || errors.Is(r.check(ctx, r.o.To.Prefix+a.Key, a.condition()), bucket.ErrChanged)) {
 		return e, errForeign // who has put another object there had done so before it could be kept
 	}
 	if err != nil {
@@ -48,6 +48,12 @@ func (r *run) restore(ctx context.Context, a Action) (manifest.Entry, error) {
 		e.Digest = manifest.UnprovenDigest(e.Evidence.ETag, e.Size)
 	}
 	return e, nil
+}
+
+// unreached reports whether the run that is undone surely did not replace an object of which no copy is kept, since
+// it dies before it makes one: what only looks like what it was to store is somebody else's.
+func (r *run) unreached(a Action) bool {
+	return a.Guessed && a.Old != nil && r.past.shelf.kept == history.Backup
 }
 
 // errNotKept says that what is kept of an object is something else.

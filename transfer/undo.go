@@ -132,7 +132,7 @@ func (r *run) planSteps(ctx context.Context, c *cutter, tree *manifest.Tree, ste
 	for _, s := range open {
 		o, known := done[s.Key]
 		now := present[s.Key]
-		a := Action{Verb: Restore, Key: s.Key, Old: now}
+		a := Action{Verb: Restore, Key: s.Key, Old: now, Guessed: !known}
 		switch back(s, o, known && !o.Doubt, now) {
 		case later:
 			r.overtakenSince(s.Key, left(s, o, known && !o.Doubt), now)

@@ -354,6 +354,42 @@ func TestUndoMeetsWhatIsGone(t *testing.T) {
 	}
 }
 
+// An object that has the size of what a run was to store, which died before it kept what it was to replace, is
+// not taken for the run's.
+func TestUndoOfWhatADeadRunDidNotReplace(t *testing.T) {
+	m := newUndoable(t, "bucket")
+	m.write(map[string]string{"a": "1", "b": "1"})
+	m.run(nil)
+	m.write(map[string]string{"a": "two"})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	m.o.Backup.Store.(*buckettest.Memory).Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+		if op == buckettest.Copy {
+			cancel()
+		}
+		if ctx.Err() != nil {
+			return buckettest.NotStored
+		}
+		return buckettest.OK
+	}
+	m.store.Fault = func(buckettest.Op, string) buckettest.Outcome {
+		if ctx.Err() != nil {
+			return buckettest.NotStored
+		}
+		return buckettest.OK
+	}
+	m.try(ctx, nil)
+	m.o.Backup.Store.(*buckettest.Memory).Fault, m.store.Fault = nil, nil
+	put(t, m.store, "p/a", "new")
+	m.remove("a") // nothing is compared with it
+	m.goes(func(o *Options) { o.Foreign.Adopt = true; full(o) })
+	runs := m.runs()
+	undo, err := m.undo(runs[len(runs)-1].Name, nil)
+	if err != nil || undo.Failed != 0 || undo.Drift.Total() != 1 || m.state()["a"] == "" {
+		t.Errorf("%+v, %v, %v", undo, err, m.lines)
+	}
+}
+
 // New headers are put back too, though the content and its ETag are the same.
 func TestUndoHeaders(t *testing.T) {
 	for _, how := range ways {
