@@ -186,6 +186,40 @@ func checkManifest(t *testing.T, m *machine, way, name string, withManifest bool
 	}
 }
 
+// A file that was only touched is sent again by strategies that go by time. If the answer is lost, that the object
+// has its bytes does not show that it was stored.
+func TestTouchedFileInDoubt(t *testing.T) {
+	for _, withManifest := range []bool{true, false} {
+		for _, lost := range []buckettest.Outcome{buckettest.Stored, buckettest.NotStored} {
+			m := newMachine(t, &buckettest.Memory{})
+			m.write(map[string]string{"a": "1"})
+			m.run(func(o *Options) {
+				if !withManifest {
+					o.Compare = compare.AWS
+				}
+			})
+			later := time.Now().Add(time.Hour)
+			if err := os.Chtimes(filepath.Join(m.dir, "a"), later, later); err != nil {
+				t.Fatal(err)
+			}
+			var once atomic.Bool
+			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
+				if op == buckettest.Put && key == "p/a" && once.CompareAndSwap(false, true) {
+					return lost
+				}
+				return buckettest.OK
+			}
+			sum := m.run(func(o *Options) { o.Compare, o.Headers = compare.AWS, headers.Set{CacheControl: "no-store"} })
+			if o, _ := m.store.Options("p/a"); o.Headers.CacheControl != "no-store" || sum.Transferred != 1 || !once.Load() {
+				t.Errorf("manifest %v, outcome %v: %+v, %+v", withManifest, lost, o.Headers, sum)
+			}
+			if withManifest {
+				faithful(t, m.store)
+			}
+		}
+	}
+}
+
 // A strategy that lists goes past a manifest, and past what others did; it keeps the manifest true.
 func TestListingStrategiesSeeForeignChanges(t *testing.T) {
 	m := newMachine(t, &buckettest.Memory{})
