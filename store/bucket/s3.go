@@ -37,6 +37,7 @@ const (
 	putObjectTagging        = "PutObjectTagging"
 	createBucket            = "CreateBucket"
 	putBucketVersioning     = "PutBucketVersioning"
+	listObjectVersions      = "ListObjectVersions"
 )
 
 // An S3 is one bucket of an S3 server. It is a [Store], an [Uploader], a [Resumer], a [Copier],

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,47 @@ func TestPutWhereADeleteLeftAMarker(t *testing.T) {
 		}
 		if now, err := store.Head(t.Context(), name, bucket.HeadOptions{}); err != nil || now.Size != int64(len("another")) {
 			t.Errorf("%s: %+v, %v", name, now, err)
+		}
+	}
+}
+
+// Over a delete marker nothing is written without a condition, which could arrive when there is an object again.
+func TestPutPastAMarkerIsConditional(t *testing.T) {
+	for _, beneath := range []string{"e", ""} {
+		var puts []string
+		s := fake(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodPut && r.URL.Path == "/bucket/other":
+				w.Header().Set("X-Amz-Version-Id", "v")
+				w.Header().Set("ETag", `"o"`)
+			case r.Method == http.MethodPut:
+				puts = append(puts, r.Header.Get("If-None-Match")+r.Header.Get("If-Match"))
+				if r.Header.Get("If-Match") != `"e"` {
+					answer(w, http.StatusPreconditionFailed, "PreconditionFailed", "")
+					return
+				}
+				w.Header().Set("ETag", `"n"`)
+			case r.URL.Query().Has("versions"):
+				io.WriteString(w, "<ListVersionsResult>")
+				if beneath != "" {
+					io.WriteString(w, `<Version><Key>k</Key><ETag>"`+beneath+`"</ETag></Version><Version><Key>k</Key><ETag>"older"</ETag></Version>`)
+				}
+				io.WriteString(w, "</ListVersionsResult>")
+			default:
+				w.Header().Set("X-Amz-Delete-Marker", "true")
+				answer(w, http.StatusNotFound, "NoSuchKey", "")
+			}
+		})
+		put := func(key string) error {
+			_, err := s.Put(t.Context(), key, strings.NewReader("x"), 1, bucket.PutOptions{Condition: bucket.Condition{IfNone: true}})
+			return err
+		}
+		if err := put("other"); err != nil {
+			t.Fatal(err)
+		}
+		err := put("k")
+		if want := map[string]int{"e": 2, "": 1}[beneath]; len(puts) != want || slices.Contains(puts, "") || (err == nil) != (beneath != "") {
+			t.Errorf("beneath %q: %q, %v", beneath, puts, err)
 		}
 	}
 }
