@@ -256,8 +256,9 @@ type CopyOptions struct {
 type Copier interface {
 	// Copy makes dst, in this store's bucket, of src. The Object's Size is -1 where the answer
 	// does not say. Errors: as for Put; ErrNotFound and ErrArchived for src, ErrChanged also
-	// for the condition on src. Where IfMatch is given, ErrNotFound may be meant of dst. Many servers ignore the condition on dst here. A source that is too large for one
-	// request is copied in parts even where PartSize is 0, with its headers and tags.
+	// for the condition on src. Where IfMatch is given, ErrNotFound may be meant of dst. Many
+	// servers ignore the condition on dst here. A source that is too large for one request is
+	// copied in parts even where PartSize is 0, with its headers and tags.
 	Copy(ctx context.Context, src Source, dst string, o CopyOptions) (Object, error)
 }
 
