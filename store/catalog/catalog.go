@@ -126,6 +126,7 @@ type Catalog struct {
 	leased     bool      // this run has the lease
 	doubt      string    // see Doubt
 	committed  bool      // this run has stored the root
+	before     uint64    // generation before it did
 	packed     ahead     // what was read of packs
 	packSize   int       // packSize, but for tests
 	mergeAbove int       // mergeAbove, but for tests

@@ -89,6 +89,9 @@ func (c *Catalog) Commit(ctx context.Context, e Edit) ([]Conflict, error) {
 
 // take goes on from a root that this run has stored.
 func (c *Catalog) take(next *snapshot) {
+	if !c.committed {
+		c.before = c.Generation()
+	}
 	c.cur, c.committed = next, true
 	c.remember(next)
 	// A mark that cannot be moved would have stopped the run when it began. One that cannot be

@@ -15,14 +15,17 @@ import (
 
 const (
 	sweepEvery = 7 * 24 * time.Hour
+	// sweepCommits is after how many commits a mirror is swept by a machine that does not remember when it
+	// last did: one that keeps nothing, such as a container.
+	sweepCommits = 128
 	// orphanAge is how old a pack has to be, by the server's clock, before it goes for want of a
 	// root that names it: older than any root that is still being put together.
 	orphanAge = 24 * time.Hour
 )
 
 // Sweep removes packs that no root names: runs that died, and rebuilt manifests, have left them.
-// It lists the packs, once a week at most and only after a commit of this run, and returns how
-// many it removed.
+// It lists the packs, once a week at most, or once in so many commits, and only after a commit of this
+// run, and returns how many it removed.
 //
 // That makes it safe: a root that is based on one before that commit cannot be published any
 // more, and one that is based on it, or on a later one, has no pack that is a day older.
@@ -37,25 +40,31 @@ func (c *Catalog) Sweep(ctx context.Context) (removed int, err error) {
 	if err != nil && !denied(err) {
 		return removed, fmt.Errorf("remove packs that nobody names: %w", err)
 	}
-	c.o.State.Remember(c.sweepRecord(), binary.LittleEndian.AppendUint64(nil, uint64(c.o.Now().UnixNano())))
+	c.rememberSweep()
 	return removed, nil
 }
 
 func (c *Catalog) sweepRecord() []byte { return []byte("swept " + c.o.Place) }
 
-// sweepIsDue reports whether the last sweep was long ago. Who has not been here before begins to
-// count.
+// rememberSweep has the machine, if it remembers anything, count from now.
+func (c *Catalog) rememberSweep() {
+	if c.o.State != nil {
+		c.o.State.Remember(c.sweepRecord(), binary.LittleEndian.AppendUint64(nil, uint64(c.o.Now().UnixNano())))
+	}
+}
+
+// sweepIsDue reports whether the last sweep was long ago. Where that is not known, the commits of this run
+// are among so many that one of them is the one for it.
 func (c *Catalog) sweepIsDue() bool {
-	if c.o.State == nil {
-		return false
+	var swept []byte
+	if c.o.State != nil {
+		swept = c.o.State.Recall(c.sweepRecord())
 	}
-	now := c.o.Now().UnixNano()
-	b := c.o.State.Recall(c.sweepRecord())
-	if len(b) != 8 {
-		c.o.State.Remember(c.sweepRecord(), binary.LittleEndian.AppendUint64(nil, uint64(now)))
-		return false
+	if len(swept) != 8 {
+		c.rememberSweep()
+		return c.before/sweepCommits != c.Generation()/sweepCommits
 	}
-	age := now - int64(binary.LittleEndian.Uint64(b))
+	age := c.o.Now().UnixNano() - int64(binary.LittleEndian.Uint64(swept))
 	return age < 0 || age > int64(sweepEvery)
 }
 
