@@ -29,10 +29,13 @@ type Options struct {
 	Linked  func(key string)      // told of directories, by keys that end in "/", that a link stands for; nil: nobody wants to know
 	Draft   func(key string)      // told of files that are being written, or were when a run died; nil: nobody wants to know
 	Tell    func(string, Account) // told of each file why it is read, or not; nil: nobody wants to know
-	Ahead   func(string, int)     // told, in key order, of keys that the scan has come to before it yields them, and of about how many names lie between one and the last; it must not wait; nil: nobody wants to know
 	Stat    bool                  // look at files and read none: entries have no digest, and no cache is used
 	Leave   []string              // paths of directories that are not part of the tree wherever they are found
 	MaxKey  int                   // longest key, in bytes; 0: manifest.MaxKey
+
+	// Ahead is told, in key order, of keys that the scan has come to before it yields them, and of about
+	// how many names lie between one and the last. It must not wait. nil: nobody wants to know.
+	Ahead func(key string, names int)
 
 	Cache       Cache   // digests of earlier scans; nil: none
 	Rehash      bool    // read every file, whatever the cache says

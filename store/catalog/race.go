@@ -25,9 +25,10 @@ const (
 // race finds out whether the server checks the condition of a put and stores the object as one
 // step: of several puts that come at once, each on the condition that the object is still the
 // one with the ETag, one wins. All hold back the end of their bodies until the others are as
-// far, and a while longer, some times what a put took, until the server must have seen that. So a server that checks when a request begins has checked all of them before it stores
-// one, and one that checks in the end does so for all at the same instant. Rounds in which an
-// answer is missing count for nothing; after too many of them it is not sure.
+// far, and a while longer, some times what a put took, until the server must have seen that. So
+// a server that checks when a request begins has checked all of them before it stores one, and
+// one that checks in the end does so for all at the same instant. Rounds in which an answer is
+// missing count for nothing; after too many of them it is not sure.
 func (c *Catalog) race(ctx context.Context, key, etag string, took time.Duration) (atomic, sure bool) {
 	clean, settle := 0, min(5*took, raceMost)
 	for n := 0; clean < raceRounds && n < 2*raceRounds; n++ {
