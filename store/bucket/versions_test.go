@@ -3,6 +3,7 @@ package bucket_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -127,9 +128,14 @@ func TestPutWhereADeleteLeftAMarker(t *testing.T) {
 	}
 }
 
-// Over a delete marker nothing is written without a condition, which could arrive when there is an object again.
+// Over a delete marker nothing is written without a condition, which could arrive when there is an object again; nor
+// on the condition of what somebody has stored since the marker was seen.
 func TestPutPastAMarkerIsConditional(t *testing.T) {
-	for _, beneath := range []string{"e", ""} {
+	for _, c := range []struct {
+		beneath string
+		latest  bool // the marker
+		puts    int
+	}{{"e", true, 2}, {"", true, 1}, {"e", false, 1}} {
 		var puts []string
 		s := fake(t, func(w http.ResponseWriter, r *http.Request) {
 			switch {
@@ -144,9 +150,9 @@ func TestPutPastAMarkerIsConditional(t *testing.T) {
 				}
 				w.Header().Set("ETag", `"n"`)
 			case r.URL.Query().Has("versions"):
-				io.WriteString(w, "<ListVersionsResult>")
-				if beneath != "" {
-					io.WriteString(w, `<Version><Key>k</Key><ETag>"`+beneath+`"</ETag></Version><Version><Key>k</Key><ETag>"older"</ETag></Version>`)
+				fmt.Fprintf(w, "<ListVersionsResult><DeleteMarker><Key>k</Key><IsLatest>%v</IsLatest></DeleteMarker>", c.latest)
+				if c.beneath != "" {
+					io.WriteString(w, `<Version><Key>k</Key><ETag>"`+c.beneath+`"</ETag></Version><Version><Key>k</Key><ETag>"older"</ETag></Version>`)
 				}
 				io.WriteString(w, "</ListVersionsResult>")
 			default:
@@ -162,8 +168,8 @@ func TestPutPastAMarkerIsConditional(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := put("k")
-		if want := map[string]int{"e": 2, "": 1}[beneath]; len(puts) != want || slices.Contains(puts, "") || (err == nil) != (beneath != "") {
-			t.Errorf("beneath %q: %q, %v", beneath, puts, err)
+		if len(puts) != c.puts || slices.Contains(puts, "") || (err == nil) != (c.puts == 2) {
+			t.Errorf("%+v: %q, %v", c, puts, err)
 		}
 	}
 }
