@@ -121,15 +121,16 @@ type Catalog struct {
 	careful bool
 	// versions is set once the server named the version of a root object that it stored or read.
 	versions   bool
-	powers     Powers    // what the probe found
-	probed     time.Time // when; zero: that is not to be remembered
-	leased     bool      // this run has the lease
-	doubt      string    // see Doubt
-	committed  bool      // this run has stored the root
-	before     uint64    // generation before it did
-	packed     ahead     // what was read of packs
-	packSize   int       // packSize, but for tests
-	mergeAbove int       // mergeAbove, but for tests
+	powers     Powers               // what the probe found
+	probed     time.Time            // when; zero: that is not to be remembered
+	leased     bool                 // this run has the lease
+	doubt      string               // see Doubt
+	committed  bool                 // this run has stored the root
+	before     uint64               // generation before it did
+	past       map[manifest.ID]bool // see findPast
+	packed     ahead                // what was read of packs
+	packSize   int                  // packSize, but for tests
+	mergeAbove int                  // mergeAbove, but for tests
 }
 
 // Open reads the root. A prefix without one is no error: see Exists. Errors are
@@ -153,10 +154,12 @@ func Open(ctx context.Context, store bucket.Store, o Options) (*Catalog, error) 
 	if errors.Is(err, manifest.ErrCorrupt) {
 		cur, err = load(ctx) // a bit may have been another one on its way, and that passes
 	}
+	if c.cur = cur; err == nil && c.findPast() {
+		c.cur, err = load(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s%s: %w", o.Prefix, rootName, err)
 	}
-	c.cur = cur
 	return c, nil
 }
 
@@ -248,7 +251,7 @@ func (c *Catalog) Pending(ctx context.Context, keys []string) (map[string]bool, 
 }
 
 // Abandoned returns the intents of runs that did not finish and that this writer may take
-// over: its own earlier ones, and those whose lease has run out. What they were deleting and meant to store
+// over: its own earlier ones, those of other processes of this machine, and those whose lease has run out. What they were deleting and meant to store
 // is told by DoomedBy and MeantBy, one by one: each may be a page that takes much memory.
 func (c *Catalog) Abandoned() []manifest.Intent {
 	return slices.DeleteFunc(c.intents(), func(i manifest.Intent) bool { return !c.dead(i) || i.Run == c.run })
@@ -339,7 +342,21 @@ func (c *Catalog) intents() []manifest.Intent {
 // dead reports whether the run that wrote the intent is no more. A writer has one run at a
 // time, so that another run of ours is.
 func (c *Catalog) dead(i manifest.Intent) bool {
-	return i.Writer == c.o.Identity.Writer || !c.ahead(i.Until)
+	return i.Writer == c.o.Identity.Writer || c.past[i.Run] || !c.ahead(i.Until)
+}
+
+// findPast finds out which intents are those of other processes of this machine that are no more, and reports
+// whether there are any: then the root is to be read again, since they may have stored it once more before they
+// ended. That is done once, when the run begins: it settles what is found then, and goes on to respect what
+// comes later.
+func (c *Catalog) findPast() bool {
+	c.past = map[manifest.ID]bool{}
+	for _, i := range c.intents() {
+		if i.Writer != c.o.Identity.Writer && c.o.Identity.past(i.Writer) {
+			c.past[i.Run] = true
+		}
+	}
+	return len(c.past) > 0
 }
 
 func newID() (id manifest.ID) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -663,8 +664,20 @@ func TestIdentity(t *testing.T) {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	second, err := Identify(dir, "s3://b/p")
-	if err == nil || second.Writer == first.Writer {
+	if err != nil || second.Writer == first.Writer {
 		t.Errorf("while the first run is under way: %+v, %v", second, err)
+	}
+	if first.past(second.Writer) || second.past(first.Writer) || !first.past(first.Writer) {
+		t.Error("who is past, while two runs are under way")
+	}
+	second.Release()
+	if !first.past(second.Writer) {
+		t.Error("the second run is no more, and that is not known")
+	}
+	if again, err := Identify(dir, "s3://b/p"); err != nil || again.Writer != second.Writer {
+		t.Errorf("after the second run: %+v, %v", again, err)
+	} else {
+		again.Release()
 	}
 	elsewhere, err := Identify(dir, "s3://b/q")
 	if err != nil || elsewhere.Writer == first.Writer {
@@ -678,13 +691,82 @@ func TestIdentity(t *testing.T) {
 	third.Release()
 	copied := t.TempDir()
 	if err := os.CopyFS(copied, os.DirFS(dir)); err == nil {
-		if fourth, err := Identify(copied, "s3://b/p"); err != nil || fourth.Writer == first.Writer {
+		fourth, err := Identify(copied, "s3://b/p")
+		if err != nil || fourth.Writer == first.Writer {
 			t.Errorf("a copy has the identity of the original: %+v, %v", fourth, err)
 		}
+		if fourth.past(second.Writer) {
+			t.Error("a copy knows of the runs of the original")
+		}
+	}
+	var all []Identity
+	for range identities {
+		id, err := Identify(dir, "s3://b/p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, id)
+	}
+	if id, err := Identify(dir, "s3://b/p"); err == nil || id.Writer == (manifest.ID{}) {
+		t.Errorf("one run too many: %+v, %v", id, err)
+	}
+	for _, id := range all {
+		id.Release()
 	}
 	if id, err := Identify("/dev/null/nowhere", "p"); err == nil || id.Writer == (manifest.ID{}) {
 		t.Errorf("without a directory: %+v, %v", id, err)
 	}
+}
+
+// Where two processes of a machine write at once and the second is killed, the next run takes over what it left,
+// and while it lives nobody does.
+func TestSecondProcessDies(t *testing.T) {
+	dir := t.TempDir()
+	store := &lastWords{Memory: &buckettest.Memory{}}
+	process := func() *writer {
+		w := newWriter(store)
+		w.o.Identity = identify(t, dir)
+		return w
+	}
+	first, second := process(), process()
+	defer first.o.Identity.Release()
+	c := second.open(t)
+	commit(t, c, Edit{Range: &manifest.Range{First: "a", Last: "b"}})
+	if c := first.open(t); len(c.Abandoned()) != 0 || len(c.Foreign()) != 1 {
+		t.Fatalf("while it lives: %v are abandoned, %v respected", c.Abandoned(), c.Foreign())
+	}
+	store.said = func() {
+		commit(t, c, Edit{Range: &manifest.Range{First: "c", Last: "d"}})
+		second.o.Identity.Release()
+	}
+	next := first.open(t)
+	if len(next.Abandoned()) != 1 || next.Abandoned()[0].Range.First != "c" || len(next.Foreign()) != 0 {
+		t.Fatalf("after its death: %v are abandoned, %v respected", next.Abandoned(), next.Foreign())
+	}
+	third := process()
+	commit(t, third.open(t), Edit{Range: &manifest.Range{First: "e"}})
+	if err := next.Refresh(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	third.o.Identity.Release()
+	if got := next.Foreign(); len(got) != 1 || got[0].Range.First != "e" {
+		t.Errorf("of one that came later and died, respected are %v", got)
+	}
+}
+
+// lastWords lets something happen after the next get of the root was answered.
+type lastWords struct {
+	*buckettest.Memory
+	said func()
+}
+
+func (s *lastWords) Get(ctx context.Context, key string, o bucket.GetOptions) (io.ReadCloser, bucket.Object, error) {
+	body, obj, err := s.Memory.Get(ctx, key, o)
+	if said := s.said; said != nil {
+		s.said = nil
+		said()
+	}
+	return body, obj, err
 }
 
 // A catalog that is read again shows what others have committed, says that it was others, and tells

@@ -88,9 +88,10 @@ func (c *Catalog) Lease(ctx context.Context) error {
 }
 
 // mayTake returns an error if the lease is another run's. That of an earlier run of the same
-// writer is nobody's any more, and so is one that ends later than any lease does.
+// writer, or of a process of this machine that is no more, is nobody's any more, and so is one that ends later
+// than any lease does.
 func (c *Catalog) mayTake(held *lease) error {
-	if held == nil || held.writer == c.o.Identity.Writer || !c.ahead(held.until) {
+	if held == nil || !c.ahead(held.until) || c.o.Identity.past(held.writer) {
 		return nil
 	}
 	return fmt.Errorf("%w; its lease runs out at %s unless it is renewed", ErrLeased, time.Unix(0, held.until).Format(time.TimeOnly))

@@ -86,6 +86,26 @@ func TestLease(t *testing.T) {
 	}
 }
 
+// A lease of another process of this machine that is no more keeps nobody out.
+func TestLeaseOfSecondProcess(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	store := apart["racy"]()
+	a, b := newWriter(store), newWriter(store)
+	a.o.Identity, b.o.Identity = identify(t, dir), identify(t, dir)
+	defer a.o.Identity.Release()
+	if err := b.leasing(t).Lease(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.leasing(t).Lease(ctx); !errors.Is(err, ErrLeased) {
+		t.Fatalf("while it lives: %v", err)
+	}
+	b.o.Identity.Release()
+	if err := a.leasing(t).Lease(ctx); err != nil {
+		t.Errorf("after its death: %v", err)
+	}
+}
+
 // A run that takes long renews its lease with its commits.
 func TestLeaseIsRenewed(t *testing.T) {
 	ctx := context.Background()
