@@ -15,8 +15,8 @@ import (
 
 const (
 	sweepEvery = 7 * 24 * time.Hour
-	// sweepCommits is after how many commits a mirror is swept by a machine that does not remember when it
-	// last did: one that keeps nothing, such as a container.
+	// sweepCommits is after how many commits a mirror is swept in any case: a machine that keeps nothing, such
+	// as a container, or not for long, does not remember when it last did.
 	sweepCommits = 128
 	// orphanAge is how old a pack has to be, by the server's clock, before it goes for want of a
 	// root that names it: older than any root that is still being put together.
@@ -24,7 +24,7 @@ const (
 )
 
 // Sweep removes packs that no root names: runs that died, and rebuilt manifests, have left them.
-// It lists the packs, once a week at most, or once in so many commits, and only after a commit of this
+// It lists the packs, once a week and once in so many commits at most, and only after a commit of this
 // run, and returns how many it removed.
 //
 // That makes it safe: a root that is based on one before that commit cannot be published any
@@ -53,16 +53,19 @@ func (c *Catalog) rememberSweep() {
 	}
 }
 
-// sweepIsDue reports whether the last sweep was long ago. Where that is not known, the commits of this run
-// are among so many that one of them is the one for it.
+// sweepIsDue reports whether the last sweep was long ago, or the commits of this run are among so many
+// that one of them is the one for it. A machine that forgets, every few days or at once, sweeps by the latter.
 func (c *Catalog) sweepIsDue() bool {
+	if c.before/sweepCommits != c.Generation()/sweepCommits {
+		return true
+	}
 	var swept []byte
 	if c.o.State != nil {
 		swept = c.o.State.Recall(c.sweepRecord())
 	}
 	if len(swept) != 8 {
 		c.rememberSweep()
-		return c.before/sweepCommits != c.Generation()/sweepCommits
+		return false
 	}
 	age := c.o.Now().UnixNano() - int64(binary.LittleEndian.Uint64(swept))
 	return age < 0 || age > int64(sweepEvery)

@@ -78,29 +78,39 @@ func TestSweep(t *testing.T) {
 	audit(t, store, es)
 }
 
-// A machine that remembers nothing sweeps once in so many commits.
-func TestSweepWithoutState(t *testing.T) {
-	now := time.Now()
-	store := &buckettest.Memory{Now: func() time.Time { return now }}
-	w := newWriter(store)
-	w.o.State, w.o.Now = nil, store.Now
-	left := "p/" + packKey(manifest.PackName{1})
-	plant(t, store, left, []byte("left by a run that died"))
-	now = now.Add(2 * 24 * time.Hour)
-	for i := range 2 * sweepCommits {
-		if i == sweepCommits+9 {
-			plant(t, store, left, []byte("left by another one"))
+// A machine that remembers nothing sweeps once in so many commits, and so does one that forgets now and then.
+func TestSweepOfTheForgetful(t *testing.T) {
+	for name, forgets := range map[string]int{"at once": 1, "now and then": 10, "never": 3 * sweepCommits} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			store := &buckettest.Memory{Now: func() time.Time { return now }}
+			w := newWriter(store)
+			w.o.Now = store.Now
+			left := "p/" + packKey(manifest.PackName{1})
+			plant(t, store, left, []byte("left by a run that died"))
 			now = now.Add(2 * 24 * time.Hour)
-		}
-		c := w.open(t)
-		commit(t, c, Edit{Changes: puts(entry("a", i))})
-		n, err := c.Sweep(context.Background())
-		if due := c.Generation()%sweepCommits == 0; err != nil || (n == 1) != due || (store.Count(buckettest.List) > int(c.Generation())/sweepCommits) {
-			t.Fatalf("commit %d: %d removed, %v", c.Generation(), n, err)
-		}
-	}
-	if store.Objects()[left] != nil {
-		t.Error("a pack is left")
+			for i := range 2 * sweepCommits {
+				if i == sweepCommits+9 {
+					plant(t, store, left, []byte("left by another one"))
+					now = now.Add(2 * 24 * time.Hour)
+				}
+				if i%forgets == 0 {
+					w.o.State = newTable()
+				}
+				if forgets == 1 {
+					w.o.State = nil
+				}
+				c := w.open(t)
+				commit(t, c, Edit{Changes: puts(entry("a", i))})
+				n, err := c.Sweep(context.Background())
+				if due := c.Generation()%sweepCommits == 0; err != nil || (n == 1) != due || (store.Count(buckettest.List) > int(c.Generation())/sweepCommits) {
+					t.Fatalf("commit %d: %d removed, %v", c.Generation(), n, err)
+				}
+			}
+			if store.Objects()[left] != nil {
+				t.Error("a pack is left")
+			}
+		})
 	}
 }
 
