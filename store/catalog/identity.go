@@ -98,16 +98,26 @@ func (id Identity) past(writer manifest.ID) bool {
 
 // freeAndKeeps reports whether a file keeps a writer, and no process holds it.
 func freeAndKeeps(name string, writer manifest.ID) bool {
+	f, kept, free := takeFree(name)
+	if free {
+		f.Close()
+	}
+	return free && kept == writer
+}
+
+// takeFree holds the file of an identity, until it is closed, if no process does, and returns the writer that it keeps.
+func takeFree(name string) (f *os.File, kept manifest.ID, free bool) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		return false
+		return nil, kept, false
 	}
-	defer f.Close()
-	if lock(f) != nil {
-		return false
+	if lock(f) == nil {
+		kept, free = keptIn(f, origin(f))
 	}
-	kept, ok := keptIn(f, origin(f))
-	return ok && kept == writer
+	if !free {
+		f.Close()
+	}
+	return f, kept, free
 }
 
 // origin tells this file from a copy of it, in the image of a machine or on another one. The

@@ -47,21 +47,52 @@ type record struct {
 
 func recordOf(p bucket.Pending) *record { return &record{[]byte(p.Key), p.ID, p.About} }
 
-// Journal opens the journal of an identity, or returns nil if another process has the identity:
-// what that one has under way is none of this one's business.
+// Journal opens the journal of an identity, or returns nil if the identity is one that nobody will have
+// again. What other processes of this machine have under way is none of this one's business, but what those
+// have left that are no more is.
 func (id Identity) Journal() *Journal {
 	if id.file == nil {
 		return nil
 	}
-	path := strings.TrimSuffix(id.file.Name(), identitySuffix) + ".uploads"
-	j := &Journal{path: path, writer: fmt.Sprintf("%x", id.Writer[:]), open: map[string]bucket.Pending{}}
-	if b, err := os.ReadFile(path); err == nil {
+	j := &Journal{path: journalOf(id.file.Name()), writer: fmt.Sprintf("%x", id.Writer[:]), open: map[string]bucket.Pending{}}
+	if b, err := os.ReadFile(j.path); err == nil {
 		j.left = pendingIn(b, j.writer)
 	}
 	for _, p := range j.left {
 		j.open[p.ID] = p
 	}
+	for _, name := range id.files {
+		j.inherit(name)
+	}
 	return j
+}
+
+// journalOf is the file of the journal that lies beside the file of an identity.
+func journalOf(identity string) string {
+	return strings.TrimSuffix(identity, identitySuffix) + ".uploads"
+}
+
+// inherit takes over the journal of another identity, if no process has that.
+func (j *Journal) inherit(identity string) {
+	if _, err := os.Lstat(journalOf(identity)); err != nil {
+		return
+	}
+	f, writer, free := takeFree(identity)
+	if !free {
+		return
+	}
+	defer f.Close()
+	b, err := os.ReadFile(journalOf(identity))
+	if err != nil {
+		return
+	}
+	for _, p := range pendingIn(b, fmt.Sprintf("%x", writer[:])) {
+		if _, known := j.open[p.ID]; !known {
+			j.left = append(j.left, p)
+			j.Begun(p)
+		}
+	}
+	os.Remove(journalOf(identity))
 }
 
 // pendingIn returns the uploads that have begun and not ended, in the order in which they began. A

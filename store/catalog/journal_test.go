@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"merkur/store/bucket"
@@ -53,6 +54,42 @@ func TestJournal(t *testing.T) {
 	if got := j.Left(); !slices.Equal(got, uploads[2:]) {
 		t.Fatalf("left are %v, want %v", got, uploads[2:])
 	}
+	j.Ended(uploads[2])
+	if left, err := filepath.Glob(filepath.Join(dir, "*.uploads*")); err != nil || len(left) > 0 {
+		t.Errorf("with nothing left there is %v, %v", left, err)
+	}
+}
+
+// What a second process left is in the journal of the next, as soon as that process is no more.
+func TestJournalOfSecondProcess(t *testing.T) {
+	dir := t.TempDir()
+	uploads := []bucket.Pending{{Key: "a", ID: "1"}, {Key: "b", ID: "2"}, {Key: "c", ID: "3"}}
+	first, second := identify(t, dir), identify(t, dir)
+	dead := second.Journal()
+	dead.Begun(uploads[1])
+	dead.Begun(uploads[2])
+	j := first.Journal()
+	if left := j.Left(); len(left) > 0 {
+		t.Fatalf("while the second lives, left are %v", left)
+	}
+	j.Begun(uploads[0])
+	j.Close()
+	first.Release()
+	dead.Close()
+	second.Release()
+	for range 2 { // it dies, and the next has it all in a journal of its own
+		first = identify(t, dir)
+		j = first.Journal()
+		left := j.Left()
+		slices.SortFunc(left, func(a, b bucket.Pending) int { return strings.Compare(a.ID, b.ID) })
+		if !slices.Equal(left, uploads) {
+			t.Fatalf("left are %v, want %v", left, uploads)
+		}
+		j.Close()
+		first.Release()
+	}
+	j.Ended(uploads[0])
+	j.Ended(uploads[1])
 	j.Ended(uploads[2])
 	if left, err := filepath.Glob(filepath.Join(dir, "*.uploads*")); err != nil || len(left) > 0 {
 		t.Errorf("with nothing left there is %v, %v", left, err)
