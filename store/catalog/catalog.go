@@ -251,8 +251,9 @@ func (c *Catalog) Pending(ctx context.Context, keys []string) (map[string]bool, 
 }
 
 // Abandoned returns the intents of runs that did not finish and that this writer may take
-// over: its own earlier ones, those of other processes of this machine, and those whose lease has run out. What they were deleting and meant to store
-// is told by DoomedBy and MeantBy, one by one: each may be a page that takes much memory.
+// over: its own earlier ones, those of other processes of this machine, and those whose lease has run
+// out. What they were deleting and meant to store is told by DoomedBy and MeantBy, one by one: each may
+// be a page that takes much memory.
 func (c *Catalog) Abandoned() []manifest.Intent {
 	return slices.DeleteFunc(c.intents(), func(i manifest.Intent) bool { return !c.dead(i) || i.Run == c.run })
 }
