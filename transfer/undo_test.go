@@ -422,11 +422,11 @@ func TestUndoOfDeletesThatFailed(t *testing.T) {
 			before := m.state()
 			m.remove("gone")
 			m.remove("too")
+			var struck atomic.Bool
 			m.store.Fault = func(op buckettest.Op, key string) buckettest.Outcome {
-				if op != buckettest.Delete || key != "p/gone" {
+				if op != buckettest.Delete || key != "p/gone" || !struck.CompareAndSwap(false, true) {
 					return buckettest.OK
 				}
-				m.store.Fault = nil
 				discard(m.store, "gone")
 				return outcome
 			}
