@@ -371,8 +371,8 @@ func TestReach(t *testing.T) {
 			if got := s.Stats().Files; got != want {
 				t.Errorf("%+v: %d files, want %d", r, got, want)
 			}
-			// Some 10,500 names, of which each mark stands for no more than a few slices.
-			if most := int(want) + 700; len(marks) < 5 || !slices.IsSorted(marks) || names > most || names < most/2 {
+			// How many marks there are is up to the workers, who may begin with what lies far ahead.
+			if most := int(want) + 700; len(marks) == 0 || !slices.IsSorted(marks) || names > most || names < markNames*len(marks) {
 				t.Errorf("%+v: told of %d names of %d, by %q", r, names, most, marks)
 			}
 		}
