@@ -40,9 +40,10 @@ type circumstances struct {
 }
 
 func (r *run) circumstances() (c circumstances, err error) {
-	c = circumstances{empty: r.emptied(), first: r.new && !r.o.Known}
+	c = circumstances{empty: r.emptied(), first: (r.new || r.o.Begun) && !r.o.Known}
 	// A first run that was refused has put what it found into the manifest, which makes it nobody's. What a
-	// listing tells of the source can prove nothing, and so does not tell the one from the other.
+	// listing tells of the source can prove nothing, and so does not tell the one from the other: there the
+	// machine has to remember it (Options.Begun).
 	if !r.o.Known && r.catalog != nil && r.o.Compare == compare.Content && (r.way == compare.Up || r.source != nil) {
 		err = r.doomed.each(func(leaf []Action) error {
 			for i := range leaf {

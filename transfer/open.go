@@ -170,6 +170,9 @@ func (r *run) openCatalog(ctx context.Context) error {
 	}
 	r.doubtOf(c)
 	r.new = r.new || c.New() // and not in a later attempt of this run, for which an earlier one made it
+	if r.new && !r.o.DryRun && r.o.First != nil {
+		r.o.First()
+	}
 	if !lists || c.Exists() && !r.o.DryRun {
 		r.catalog = c
 	}

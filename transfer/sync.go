@@ -60,6 +60,11 @@ type Options struct {
 	// Known says that this source was mirrored to this destination before. Where it is not, and
 	// there is no manifest either, little may be deleted.
 	Known bool
+	// Begun says that a run from here to where there was no manifest did not come to its end: the
+	// manifest that it left does not make what it found there the mirror's. First is called by such
+	// a run before it stores anything; nil: nobody remembers it.
+	Begun bool
+	First func()
 
 	DryRun bool // tell what would be done, and change nothing
 	Strict bool // write only to a server that keeps two writers apart by its conditions

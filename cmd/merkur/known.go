@@ -9,11 +9,12 @@ import (
 	"merkur/transfer"
 )
 
-// A known is the file that says that one place was mirrored to another from here: beside the
-// identities of writers, where it outlives caches. Where it cannot be written, each run is the first.
+// A known is the name of two files that say how far one place was mirrored to another from here: .known, a
+// run came to its end; .begun, a first run did not. They lie beside the identities of writers, where they
+// outlive caches. Where they cannot be written, each run is the first.
 type known string
 
-// recall names the file for the two ends of a run.
+// recall names the files for the two ends of a run.
 func (q *request) recall(o *transfer.Options) known {
 	place := func(e end, s transfer.Side) string {
 		if e.remote() {
@@ -26,19 +27,41 @@ func (q *request) recall(o *transfer.Options) known {
 		return ""
 	}
 	tag := manifest.TagOf([]byte(place(q.from, o.From) + "\x00" + place(q.to, o.To)))
-	return known(filepath.Join(dir, fmt.Sprintf("%x.known", tag[:])))
+	return known(filepath.Join(dir, fmt.Sprintf("%x", tag[:])))
 }
 
-func (k known) isKnown() bool {
-	_, err := os.Stat(string(k))
+func (k known) isKnown() bool { return k != "" && exists(k.known()) }
+func (k known) isBegun() bool { return k != "" && exists(k.begun()) }
+
+func (k known) known() string { return string(k) + ".known" }
+func (k known) begun() string { return string(k) + ".begun" }
+
+// remember remembers that a run came to its end.
+func (k known) remember() {
+	if k != "" && !k.isKnown() && touch(k.known()) {
+		os.Remove(k.begun())
+	}
+}
+
+// begin remembers that a first run has begun.
+func (k known) begin() {
+	if k != "" && !k.isBegun() {
+		touch(k.begun())
+	}
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
 	return err == nil
 }
 
-func (k known) remember() {
-	if k == "" || k.isKnown() || os.MkdirAll(filepath.Dir(string(k)), 0o700) != nil {
-		return
+func touch(name string) bool {
+	if os.MkdirAll(filepath.Dir(name), 0o700) != nil {
+		return false
 	}
-	if f, err := os.OpenFile(string(k), os.O_WRONLY|os.O_CREATE, 0o600); err == nil {
-		f.Close()
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return false
 	}
+	return f.Close() == nil
 }

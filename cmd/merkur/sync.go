@@ -93,7 +93,9 @@ func (q *request) run(ctx context.Context) (code int, err error) {
 	printer.Start(o.Meter)
 	o.Report = printer.Event
 	known := q.recall(o)
-	o.Known = known.isKnown()
+	if o.Known, o.Begun = known.isKnown(), known.isBegun(); !o.Known {
+		o.First = known.begin
+	}
 	sum, err := transfer.Sync(ctx, *o)
 	err = cancelled(ctx, err)
 	if err == nil && !o.DryRun {

@@ -135,3 +135,32 @@ func TestWireFirstRun(t *testing.T) {
 	}
 	w.sync("s3://here/p l --delete --max-delete 11")
 }
+
+// TestWireFirstRunTriedAgain takes the second try of a first run that did not come to its end for a first one
+// too, where the manifest that it left cannot tell: of a copy from a listing, and for a strategy that lists.
+func TestWireFirstRunTriedAgain(t *testing.T) {
+	w := newWire(t)
+	w.write("l/00", "ours")
+	w.server.Put("here", "s/00", flat.Object{Body: []byte("ours")})
+	for _, p := range []string{"p", "q"} {
+		for i := range 11 {
+			w.server.Put("here", fmt.Sprintf("%s/theirs/%02d", p, i), flat.Object{Body: []byte("theirs")})
+		}
+	}
+	refused := func(line string) {
+		t.Helper()
+		if e := w.run(strings.Fields(line)...); e.code != exitFailed || !strings.Contains(e.errors, "for a first run: 11 of") {
+			t.Fatalf("%s: exit code %d\n%s%s", line, e.code, e.out, e.errors)
+		}
+	}
+	for from, to := range map[string]string{"s3://here/s": "s3://here/p", "l": "s3://here/q"} {
+		for range 2 {
+			refused("sync " + from + " " + to + " --delete")
+		}
+		refused("sync " + from + " " + to + " --delete --compare size")
+		w.sync(from + " " + to)
+		if e := w.sync(from + " " + to + " --delete"); strings.Count(e.out, "delete: ") != 11 {
+			t.Errorf("after a run that came to its end:\n%s", e.out)
+		}
+	}
+}
