@@ -86,11 +86,15 @@ func (j *Journal) inherit(identity string) {
 	if err != nil {
 		return
 	}
-	for _, p := range pendingIn(b, fmt.Sprintf("%x", writer[:])) {
+	list := pendingIn(b, fmt.Sprintf("%x", writer[:]))
+	for _, p := range list {
 		if _, known := j.open[p.ID]; !known {
 			j.left = append(j.left, p)
 			j.Begun(p)
 		}
+	}
+	if len(list) > 0 && j.file == nil {
+		return // they are written nowhere else: the next run has them from there
 	}
 	os.Remove(journalOf(identity))
 }

@@ -96,6 +96,28 @@ func TestJournalOfSecondProcess(t *testing.T) {
 	}
 }
 
+// A journal that cannot be taken over, as on a full disk, stays for the next run.
+func TestJournalIsNotTakenOver(t *testing.T) {
+	dir := t.TempDir()
+	first, second := identify(t, dir), identify(t, dir)
+	dead := second.Journal()
+	dead.Begun(bucket.Pending{Key: "a", ID: "1"})
+	dead.Close()
+	second.Release()
+	full := journalOf(first.file.Name()) + ".new"
+	if err := os.Mkdir(full, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		j := first.Journal()
+		if left := j.Left(); len(left) != 1 {
+			t.Errorf("left are %v", left)
+		}
+		j.Close()
+	}
+	first.Release()
+}
+
 // What is no line of the journal of this writer is passed over.
 func TestJournalDamaged(t *testing.T) {
 	begun := `{"begun":{"key":"YQ==","id":"1"}}`
